@@ -1,0 +1,38 @@
+# The front door. `make demo` and `make test` need nothing but Python 3.11+ (python3-venv), make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format fast bench clean
+
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+demo: $(VENV)/.installed ## three domains and the gateway, on loopback; Ctrl-C stops all
+	@exec $(BIN)/meshgate demo
+
+test: check $(VENV)/.installed ## everything CI runs
+	@rm -f .coverage .coverage.*
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest tests
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --fail-under=95
+
+check: $(VENV)/.installed ## format, lint, types, imports
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
+
+fast: $(VENV)/.installed ## the tests that need no other process
+	@$(BIN)/python -m pytest tests/unit tests/golden tests/property tests/differential tests/conformance
+
+format: $(VENV)/.installed
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix --quiet .
+
+bench: $(VENV)/.installed ## ratios against the floors; writes nothing
+	@$(BIN)/python -m tests.bench
+
+clean:
+	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

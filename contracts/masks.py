@@ -1,0 +1,78 @@
+"""What a mask is: a kind and its parameters, as contracts and policies declare it.
+
+Only the declaration lives here (whether it fits a type, how strict it is); the gateway applies it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contracts.fields import Enumeration, FieldType, Kind, List, Map, Record, Scalar
+
+__all__ = ["Mask", "MaskKind", "fits", "strictest"]
+
+
+class MaskKind(StrEnum):
+    """The masks that can be declared (SPEC A9); ``pseudonym`` is also spelt ``hash``."""
+
+    REDACT = "redact"
+    NULLIFY = "nullify"
+    PSEUDONYM = "pseudonym"
+    EMAIL = "email"
+    PARTIAL = "partial"
+    TRUNCATE = "truncate"
+    ROUND = "round"
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A mask with its parameters.
+
+    ``first`` and ``last``: characters (code points) that ``partial`` keeps. ``to``: ``year``, ``month`` or ``day`` for
+    ``truncate``, the step as decimal text for ``round``. ``scope``: ``domain`` or ``mesh``, whose key a pseudonym uses.
+    """
+
+    kind: MaskKind
+    first: int = 0
+    last: int = 0
+    to: str | None = None
+    scope: str = "domain"
+
+
+_STRICTNESS = (
+    MaskKind.NULLIFY,
+    MaskKind.REDACT,
+    MaskKind.PSEUDONYM,
+    MaskKind.PARTIAL,
+    MaskKind.EMAIL,
+    MaskKind.TRUNCATE,
+    MaskKind.ROUND,
+)
+
+
+def strictest(masks: list[Mask]) -> Mask:
+    """Choose the mask that shows least; of two alike, the one that keeps fewer characters."""
+    return min(masks, key=lambda mask: (_STRICTNESS.index(mask.kind), mask.first + mask.last, mask.to or "", mask.scope))
+
+
+_NUMBERS = frozenset({Kind.INT, Kind.LONG, Kind.FLOAT, Kind.DECIMAL})
+
+
+def fits(mask: Mask, type_: FieldType) -> bool:
+    """Whether the masked value still is of the column's type (lists: item by item)."""
+    match type_:
+        case List(item=item):
+            return mask.kind is MaskKind.NULLIFY or fits(mask, item)
+        case Record() | Map() | Enumeration():
+            return mask.kind is MaskKind.NULLIFY
+        case Scalar(kind=kind):
+            match mask.kind:
+                case MaskKind.NULLIFY:
+                    return True
+                case MaskKind.REDACT | MaskKind.PSEUDONYM | MaskKind.EMAIL | MaskKind.PARTIAL:
+                    return kind is Kind.STRING
+                case MaskKind.TRUNCATE:
+                    return kind in (Kind.DATE, Kind.INSTANT, Kind.LOCAL_DATETIME)
+                case MaskKind.ROUND:
+                    return kind in _NUMBERS

@@ -1,0 +1,63 @@
+"""What passes between the HTTP rim and the engine: a question with its frame goes in, encoded bytes come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.caller import Caller
+from gateway.errors import Code
+
+__all__ = ["Answerer", "Frame", "Question", "Reply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The parameters of one GraphQL request, well-formed but not yet read. ``variables`` and ``extensions``: JSON objects."""
+
+    query: str
+    operation_name: str | None = None
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """All that surrounds a question.
+
+    ``deadline_s``: event-loop time by which the answer must leave. ``queries_only``: GET. ``scope``: product globs that bound
+    introspection, empty for none. ``long_as_text``: `Mesh-Long: string`. ``denied_silently``: `Mesh-Denied: null`.
+    ``upstream_headers``: trace context to send on. ``request_id``: what errors may quote.
+    """
+
+    caller: Caller
+    deadline_s: float
+    request_id: str
+    queries_only: bool = False
+    scope: tuple[str, ...] = ()
+    long_as_text: bool = False
+    denied_silently: bool = False
+    upstream_headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An encoded answer. ``body``: the whole JSON object. ``has_data``: ``data`` is present and not null.
+
+    ``refusal``: the code of a request that was refused as a whole, None if it was executed. ``headers``: extra response headers.
+    """
+
+    body: bytes
+    has_data: bool
+    refusal: Code | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Answerer(Protocol):
+    """What the HTTP rim needs of the rest of the gateway."""
+
+    async def answer(self, question: Question, frame: Frame) -> Reply:
+        """Answer a question, whatever happens: errors become replies; only cancellation leaves as an exception."""
+
+    def sdl(self, frame: Frame) -> str:
+        """Print the schema of the caller's view (within ``frame.scope``). Raises `GatewayError` when it is too large unscoped."""
