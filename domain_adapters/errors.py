@@ -3,7 +3,8 @@
     PortError
     ├── PortUnavailableError    retry: refused, reset, timed out, overloaded (429, 502-504), circuit open
     ├── PortRefusedError        refuse: the port cannot or will not (capability absent, 4xx)
-    │   └── PortCannotError     the capability that a read needs is absent
+    │   ├── PortCannotError     the capability that a read needs is absent
+    │   └── ReadInvalidError    the read itself is wrong: unknown column, unfit value, absurd size, a cursor of another read
     └── PortBrokenPromiseError  broken promise: not JSON, too large, redirected, repeated cursor, wrong envelope
 
 Messages never quote a value from an answer: they may reach a log that fewer people may read than the data.
@@ -11,7 +12,15 @@ Messages never quote a value from an answer: they may reach a log that fewer peo
 
 from __future__ import annotations
 
-__all__ = ["PortBrokenPromiseError", "PortCannotError", "PortError", "PortRefusedError", "PortUnavailableError"]
+__all__ = [
+    "PortBrokenPromiseError",
+    "PortCannotError",
+    "PortError",
+    "PortRefusedError",
+    "PortUnavailableError",
+    "ReadInvalidError",
+    "ValueMismatchError",
+]
 
 
 class PortError(Exception):
@@ -35,5 +44,21 @@ class PortCannotError(PortRefusedError):
     """The read needs a capability that this port does not have."""
 
 
+class ReadInvalidError(PortRefusedError):
+    """The read itself is wrong; asking again will not help. Names what is wrong, never a value."""
+
+    def __init__(self, message: str, *, reason: str = "invalid_read", status: int | None = 400) -> None:
+        super().__init__(message, reason=reason, status=status)
+
+
 class PortBrokenPromiseError(PortError):
     """The port answered something that the protocol does not allow."""
+
+
+class ValueMismatchError(ValueError):
+    """A value does not fit its type; the message names the type, never the value. No `PortError`: the reader decides what it costs."""
+
+    @classmethod
+    def of(cls, expected: str) -> ValueMismatchError:
+        """Say what was expected."""
+        return cls(f"expected {expected}")
