@@ -24,12 +24,16 @@ __all__ = [
 
 
 class PortError(Exception):
-    """A read failed. ``reason`` is a short stable word for metrics (``timeout``, ``too_large``, ``not_json``...)."""
+    """A read failed. ``reason`` is a short stable word for metrics (``timeout``, ``too_large``, ``not_json``...).
 
-    def __init__(self, message: str, *, reason: str, status: int | None = None) -> None:
+    ``retry_after_s``: how long the port itself asked to be left alone, where it did.
+    """
+
+    def __init__(self, message: str, *, reason: str, status: int | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class PortUnavailableError(PortError):

@@ -6,13 +6,13 @@ one conformance suite and one set of bounds serve them all. A capability that is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from contracts.predicates import Operator, Predicate
 
-__all__ = ["Aggregate", "Call", "Capabilities", "GroupBy", "Keys", "Nulls", "Order", "Port", "Read"]
+__all__ = ["Aggregate", "Call", "Capabilities", "GroupBy", "Keys", "Nulls", "Order", "Port", "Read", "Splits", "calls_of", "chunks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Capabilities:
     """What a port can do beyond paging in its own order.
 
     ``operators``: per-cell tests it applies; ``boolean``: ``and``/``or``/``not`` trees of them. ``filter_columns``: the only
-    columns it filters by, None for all. ``keys``: look-ups by batches of keys, of at most ``keys_max``, over ``key_columns``
+    columns it filters by, None for all; ``filters``: the exact (column, operator) pairs where a port is irregular (see `tests`);
+    ``operators`` are then those that all its columns share. ``keys``: look-ups by batches of keys, of at most ``keys_max``, over ``key_columns``
     (sets of columns it can look up by; None for any); ``limit_per_key``: at most n rows per key, in order.
     ``aggregates``: function names; ``truncations``: date parts for ``group_by``. ``page_max``: rows per page.
     """
@@ -30,6 +31,7 @@ class Capabilities:
     operators: frozenset[Operator] = frozenset()
     boolean: bool = False
     filter_columns: frozenset[str] | None = None
+    filters: frozenset[tuple[str, Operator]] | None = None
     order_by: bool = False
     since: bool = False
     keys: bool = False
@@ -43,6 +45,12 @@ class Capabilities:
     having: bool = False
     stats: bool = False
     page_max: int = 1_000
+
+    def tests(self, column: str, operator: Operator) -> bool:
+        """Tell whether the port applies this operator to this column."""
+        if self.filters is not None:
+            return (column, operator) in self.filters
+        return operator in self.operators and (self.filter_columns is None or column in self.filter_columns)
 
 
 class Nulls(StrEnum):
@@ -150,3 +158,28 @@ class Port(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and files."""
+
+
+@runtime_checkable
+class Splits(Protocol):
+    """A port that knows better than ``keys_max`` how many requests a keys read takes (length of URLs, ambiguous keys)."""
+
+    def split(self, read: Read) -> tuple[Read, ...]:
+        """Divide a read into reads that together answer it."""
+
+
+def calls_of(port: Port, read: Read) -> tuple[Read, ...]:
+    """Give the reads, each one upstream request per page, that together answer this one; none if no key can match.
+
+    Their answers are disjoint, so rows may simply be put together; ``limit`` holds for each of them.
+    """
+    return port.split(read) if isinstance(port, Splits) else chunks_of(read, port.capabilities.keys_max)
+
+
+def chunks_of(read: Read, keys_max: int) -> tuple[Read, ...]:
+    """Divide a keys read by number of keys alone; each key is asked for once."""
+    keys = read.keys
+    if keys is None or read.cursor is not None:
+        return (read,)
+    values = tuple(dict.fromkeys(keys.values))
+    return tuple(replace(read, keys=Keys(keys.columns, values[start : start + keys_max])) for start in range(0, len(values), keys_max))

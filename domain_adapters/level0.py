@@ -1,0 +1,208 @@
+"""How a level-0 endpoint is asked: a read becomes ``{path}?since=&limit=&cursor=`` in the endpoint's own spelling (SPEC B2).
+
+Pure. Rejects what the contract does not say how to spell (`PortCannotError`). A keys read may need several requests:
+`Dialect.split` says which.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from contracts.model import Contract, OutputPort
+from contracts.predicates import And, Compare, Operator, Predicate
+from domain_adapters.errors import PortCannotError, ReadInvalidError
+from domain_adapters.port import Capabilities, Keys, Read
+
+__all__ = ["BEGINNING", "Dialect", "spelling_of"]
+
+BEGINNING = "1970-01-01T00:00:00Z"
+SEPARATOR = ","
+TARGET_MAX = 6_000
+KEYS_MAX = 500
+PAGE_MAX = 1_000
+# Legal in a query as they are, and what teams' templates are made of; everything else is percent-encoded.
+_PLAIN = ":(),*!@/"
+_QUOTES = frozenset("'\"`")
+_LISTS = frozenset((Operator.IN, Operator.NOT_IN))
+
+
+def spelling_of(contract: Contract, output: OutputPort) -> dict[str, str]:
+    """Say how each column is called in the endpoint's rows: ``physicalName``, else by the port's ``naming``."""
+    spell = _camel if output.naming == "camelCase" else str
+    return {field.name: field.physical_name or spell(field.name) for field in contract.fields}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One endpoint's spelling of questions. ``path``: encoded, from the host on; templates as the contract gives them."""
+
+    path: str
+    lookup: dict[str, str]
+    filters: dict[tuple[str, Operator], str]
+    params: dict[str, str]
+    since: bool
+
+    @classmethod
+    def of(cls, contract: Contract, output: OutputPort, path: str) -> Dialect:
+        """Take the spelling from the contract's port. Operators that nobody knows are left out, so never relied on."""
+        known = {operator.value: operator for operator in Operator}
+        filters = {(column, known[word]): template for column, templates in output.filters for word, template in templates if word in known}
+        return cls(path, dict(output.lookup), filters, dict(output.params), contract.times.updated is not None)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the contract says the endpoint can do beyond paging.
+
+        ``operators`` are those that *every* filter column has; `Capabilities.filters` holds the exact pairs.
+        """
+        columns = {column for column, _ in self.filters}
+        shared = {op for op in Operator if columns and all((column, op) in self.filters for column in columns)}
+        return Capabilities(
+            level=0,
+            operators=frozenset(shared),
+            filter_columns=frozenset(columns),
+            filters=frozenset(self.filters),
+            since=self.since,
+            keys=bool(self.lookup),
+            key_columns=frozenset((column,) for column in self.lookup),
+            keys_max=KEYS_MAX,
+            page_max=PAGE_MAX,
+        )
+
+    def target(self, read: Read) -> str:
+        """Spell one read as path and query. Raises: `PortCannotError`, `ReadInvalidError`."""
+        _refuse_absent(read)
+        limit = PAGE_MAX if read.limit is None else read.limit
+        if limit < 1:
+            raise ReadInvalidError("a page has at least one row")
+        pairs = [(self._param("since"), read.since or BEGINNING), (self._param("limit"), str(min(limit, PAGE_MAX)))]
+        if read.cursor is not None:
+            pairs.append((self._param("cursor"), read.cursor))
+        if read.keys is not None:
+            pairs += self._keys(read.keys)
+        if read.where is not None:
+            for part in _conjuncts(read.where):
+                pairs += self._filter(part)
+        target = self.path + ("&" if "?" in self.path else "?") + "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
+        if read.keys is not None and len(read.keys.values) > 1 and len(target) > TARGET_MAX + 2_000:
+            raise ReadInvalidError("the keys make too long a URL; split the read first")
+        return target
+
+    def split(self, read: Read) -> tuple[Read, ...]:
+        """Divide a keys read into reads of one request each: bounded in keys and length, ambiguous keys alone.
+
+        Null keys match nothing and are left out; without keys the read stays whole. Raises: `PortCannotError`.
+        """
+        keys = read.keys
+        if keys is None or read.cursor is not None:
+            return (read,)
+        self._template(keys)
+        room = TARGET_MAX - len(self.target(replace(read, keys=None)))
+        alone: list[tuple[Any, ...]] = []
+        chunks: list[list[tuple[Any, ...]]] = []
+        used = 0
+        for value in dict.fromkeys(value for value in keys.values if None not in value):
+            text = _text(value[0])
+            if SEPARATOR in text or "(" in text or ")" in text:
+                alone.append(value)
+                continue
+            length = len(_encoded(text)) + 1
+            if not chunks or len(chunks[-1]) == KEYS_MAX or used + length > room:
+                chunks.append([])
+                used = 0
+            chunks[-1].append(value)
+            used += length
+        chunks += [[value] for value in alone]
+        return tuple(replace(read, keys=Keys(keys.columns, tuple(chunk))) for chunk in chunks)
+
+    def _param(self, name: str) -> str:
+        return self.params.get(name, name)
+
+    def _template(self, keys: Keys) -> str:
+        if len(keys.columns) != 1 or keys.columns[0] not in self.lookup:
+            raise PortCannotError(f"the port has no look-up by {', '.join(keys.columns)}", reason="keys")
+        return self.lookup[keys.columns[0]]
+
+    def _keys(self, keys: Keys) -> list[tuple[str, str]]:
+        template = self._template(keys)
+        values = [value[0] for value in keys.values]
+        if not values or any(value is None for value in values):
+            raise ReadInvalidError("a look-up has keys, and null is none")
+        return _filled(template, "{keys}", values, keys.columns[0])
+
+    def _filter(self, part: Compare) -> list[tuple[str, str]]:
+        template = self.filters.get((part.column, part.operator))
+        if template is None:
+            raise PortCannotError(f"the port has no filter {part.operator.value} on {part.column}", reason="filter")
+        values = list(part.value) if part.operator in _LISTS else [part.value]
+        if not values or any(value is None for value in values):
+            raise PortCannotError(f"the port cannot spell an empty or null condition on {part.column}", reason="filter")
+        hole = "{values}" if "{values}" in template else "{value}"
+        if hole == "{value}" and len(values) > 1:
+            raise PortCannotError(f"the port's filter on {part.column} takes one value", reason="filter")
+        return _filled(template, hole, values, part.column)
+
+
+def _refuse_absent(read: Read) -> None:
+    absent = {
+        "orderBy": read.order_by,
+        "limitPerKey": read.limit_per_key is not None,
+        "aggregates": read.aggregates,
+        "groupBy": read.group_by,
+        "having": read.having is not None,
+        "count": read.count,
+    }
+    for name, asked in absent.items():
+        if asked:
+            raise PortCannotError(f"a level 0 port has no {name}", reason=name)
+
+
+def _conjuncts(where: Predicate) -> Iterable[Compare]:
+    parts = where.parts if isinstance(where, And) else (where,)
+    for part in parts:
+        if not isinstance(part, Compare):
+            raise PortCannotError("a level 0 port has no and/or/not trees", reason="boolean")
+        yield part
+
+
+def _filled(template: str, hole: str, values: list[Any], column: str) -> list[tuple[str, str]]:
+    """Fill a template and cut it into query pairs. A value must not be able to say more than its place allows."""
+    texts = [_text(value) for value in values]
+    if len(texts) > 1 and any(SEPARATOR in text for text in texts):
+        raise PortCannotError(f"a value for {column} contains the list separator and must be sent alone", reason="separator")
+    quoted = _QUOTES.intersection(template)
+    if quoted and any(not quoted.isdisjoint(text) for text in texts):
+        raise PortCannotError(f"a value for {column} contains a quote that the endpoint's spelling uses", reason="quote")
+    pairs = []
+    for piece in template.split("&"):
+        name, _, value = piece.partition("=")
+        pairs.append((name, value.replace(hole, SEPARATOR.join(texts))))
+    return pairs
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe=_PLAIN)
+
+
+def _text(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case dt.datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case dt.date() | dt.time():
+            return value.isoformat()
+        case Decimal():
+            return format(value, "f")
+        case _:
+            return str(value)

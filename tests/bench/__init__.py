@@ -1,0 +1,1 @@
+"""Measurements: ratios between ways of doing the same work, taken in one run."""
