@@ -64,7 +64,7 @@ class FieldRuling:
         return bool(self.clear_rows or self.masked_rows)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ProductRuling:
     """The ruling on one version of one product, for one decision key.
 
@@ -83,7 +83,7 @@ class ProductRuling:
     valid_until: dt.datetime | None = None
 
     def field(self, column: str) -> FieldRuling:
-        """The ruling on ``column``."""
+        """Find the ruling on ``column``; raises `KeyError`."""
         for ruling in self.fields:
             if ruling.column == column:
                 return ruling
