@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from contracts.masks import MaskKind, strictest
 from contracts.model import Contract, Relationship
 from contracts.policy import MeshPolicy
-from gateway.governance.decide import label, mask_choice
+from gateway.governance.choice import mask_choice
+from gateway.governance.columns import label
 from gateway.governance.ruling import Access, FieldRuling
 
 __all__ = ["DifferingPair", "differing_pairs", "stricter"]

@@ -27,8 +27,7 @@ MaskFunction = Callable[[Any], Any]
 
 _SECRET_BYTES_MIN = 16
 _DOMAINS_KEPT = 4_096
-_EMAIL_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+").fullmatch
-_EMAIL_LOCAL_MAX = 64
+_EMAIL_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}").fullmatch
 _EMAIL_DOMAIN = re.compile(
     r"(?=.{1,253}\Z)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
 ).fullmatch
@@ -143,11 +142,12 @@ def _email() -> MaskFunction:
             return None
         try:
             local, domain = value.split("@")
-            if not (local.isascii() and (local.replace(".", "").isalnum() or _EMAIL_LOCAL(local)) and len(local) <= _EMAIL_LOCAL_MAX):
-                return REDACTED
-            return local[0] + (tail_of(domain) or learn(domain))
+            tail = tail_of(domain) or learn(domain)
+            if local.isascii() and (local.replace(".", "").isalnum() or _EMAIL_LOCAL(local)):
+                return local[0] + tail
         except (AttributeError, TypeError, ValueError):
-            return REDACTED
+            pass
+        return REDACTED
 
     def learn(domain: str) -> str:
         if _EMAIL_DOMAIN(domain) is None:
@@ -198,16 +198,17 @@ def _truncate(to: str | None, type_: Scalar) -> MaskFunction:
         if type_.kind is Kind.INSTANT:
             return truncate_text
     zone = dt.UTC if type_.kind is Kind.INSTANT else None
+    made = dt.datetime
 
     def truncate_time(value: Any) -> Any:
-        if type(value) is not dt.datetime or (value.tzinfo is None) is not (zone is None):
+        if type(value) is not made or (value.tzinfo is None) is not (zone is None):
             return None
         if zone is not None and value.tzinfo is not zone:
             try:
                 value = value.astimezone(zone)
             except (OverflowError, ValueError):
                 return None
-        return dt.datetime(value.year, 1 if in_year else value.month, 1 if in_month else value.day, tzinfo=zone)
+        return made(value.year, 1 if in_year else value.month, 1 if in_month else value.day, 0, 0, 0, 0, zone)
 
     return truncate_time
 
