@@ -49,9 +49,9 @@ class AddressPolicy:
             return False
         if found.is_loopback:
             return self.loopback
-        if found.is_private or found in _SHARED:
-            return self.private
-        return not found.is_reserved and found.is_global
+        if found.is_reserved:
+            return False
+        return self.private if found.is_private or found in _SHARED else found.is_global
 
 
 def _innermost(address: Address) -> Address:

@@ -21,7 +21,8 @@ class Capabilities:
 
     ``operators``: per-cell tests it applies; ``boolean``: ``and``/``or``/``not`` trees of them. ``filter_columns``: the only
     columns it filters by, None for all; ``filters``: the exact (column, operator) pairs where a port is irregular (see `tests`);
-    ``operators`` are then those that all its columns share. ``keys``: look-ups by batches of keys, of at most ``keys_max``, over ``key_columns``
+    ``operators`` are then those that all its columns share. ``keys``:
+    look-ups by batches of keys, of at most ``keys_max``, over ``key_columns``
     (sets of columns it can look up by; None for any); ``limit_per_key``: at most n rows per key, in order.
     ``aggregates``: function names; ``truncations``: date parts for ``group_by``. ``page_max``: rows per page.
     """
