@@ -1,0 +1,296 @@
+"""Settings: environment and TOML in, one frozen value out; nothing else in the gateway reads the environment.
+
+Environment variables are ``MESHGATE_`` and the path, joined by two underscores: ``MESHGATE_HTTP__PORT=8001``. The TOML file is
+named by ``MESHGATE_CONFIG`` or ``--config``; what the environment says wins. An unknown key is refused with the nearest name.
+Touches: environment, one file. May reject with `SettingsError`, which names every problem and never quotes a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import secrets
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+__all__ = [
+    "AuthSettings",
+    "CacheSettings",
+    "HttpSettings",
+    "Limits",
+    "ObserveSettings",
+    "ProductSettings",
+    "Settings",
+    "SettingsError",
+    "TimeoutSettings",
+    "load",
+]
+
+PREFIX = "MESHGATE_"
+_NOT_SETTINGS = ("MESHGATE_CONFIG", "MESHGATE_TESTS_")
+_SECRET_MIN_CHARACTERS = 32
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used. ``problems``: one line each, with the setting's name and where it came from."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _http_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    if scheme.lower() not in {"http", "https"} or not host:
+        raise ValueError("must be an http:// or https:// address")
+    if "@" in host:
+        raise ValueError("must not hold credentials; use a secret reference")
+    return url
+
+
+def _long_secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < _SECRET_MIN_CHARACTERS:
+        raise ValueError(f"must have at least {_SECRET_MIN_CHARACTERS} characters")
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""A list; in the environment its items are separated by commas."""
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Secret = Annotated[SecretStr, AfterValidator(_long_secret)]
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, unknown keys refused, values never repeated in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+
+class ProductSettings(Section):
+    """Where one product is reached (SPEC B1)."""
+
+    endpoint: HttpUrl = Field(description="Base address of the domain's endpoint; a port's `path` is appended.")
+    level: Literal[0, 1] | None = Field(None, description="Level of the wire protocol; asked from `/capabilities` when not set.")
+    auth: str | None = Field(
+        None, description="Reference to the credentials sent to the endpoint (`env:NAME` or `file:PATH`), never the credentials."
+    )
+
+
+class AuthSettings(Section):
+    """Who is believed."""
+
+    demo_key: Secret | None = Field(None, description="Shared key of demo tokens (HS256). Never set it where real data is served.")
+    jwks_url: HttpUrl | None = Field(None, description="Where the identity provider publishes its keys (RS256, ES256, EdDSA).")
+    issuer: str | None = Field(None, description="Required `iss` of tokens verified by JWKS; must be set with `jwks_url`.")
+    audience: str = Field("meshgate", description="Required `aud`.")
+    leeway_s: float = Field(30.0, ge=0, le=300, description="Tolerated difference of clocks for `exp`, `nbf` and `iat`.")
+    token_max_bytes: Positive = Field(8192, description="Longer tokens are refused unread.")
+    remembered_max: Positive = Field(10_000, description="Verified tokens remembered until they expire.")
+    jwks_refresh_s: Seconds = Field(300.0, description="How often the keys are fetched again in the background.")
+    jwks_cooldown_s: Seconds = Field(10.0, description="Pause between fetches caused by unknown key ids.")
+    jwks_stale_max_s: Seconds = Field(86_400.0, description="How long the last good keys are believed while fetching fails.")
+    roles_claim: str = Field("roles", description="Path of the claim with the roles, e.g. `realm_access.roles`.")
+    purposes_claim: str = Field("purposes", description="Path of the claim with the purposes the caller may state.")
+    domain_claim: str = Field("domain", description="Path of the claim with a domain team's domain.")
+    client_claim: str = Field("client_id", description="Path of the claim with the client application.")
+
+
+class HttpSettings(Section):
+    """The listener and GraphQL over HTTP (SPEC C6)."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    body_max_bytes: Positive = Field(1_048_576, description="Largest request body, also after decompression.")
+    header_max_bytes: Positive = Field(32_768, description="Largest request head; more closes the connection.")
+    concurrent_max: Positive = Field(1_000, description="Requests answered at the same time; more get 503 `OVERLOADED`.")
+    draft_statuses: bool = Field(False, description="Answer 294 for partial data and 422 for invalid operations, as the 2026 draft wants.")
+    graphiql: bool = Field(True, description="Serve GraphiQL to browsers at `/graphql`.")
+    cors_origins: Names = Field((), description="Origins whose pages may call the gateway. None by default.")
+    metrics_open: bool = Field(False, description="Serve `/metrics` without a token. It names hidden products.")
+    metrics_role: str = Field("operator", description="Role whose tokens may read `/metrics` while it is not open.")
+
+
+class Limits(Section):
+    """Bounds on what one operation may ask. Every refusal is `LIMIT_EXCEEDED` and names the limit as written here."""
+
+    document_max_bytes: Positive = Field(100_000, description="Length of the document in UTF-8.")
+    tokens_max: Positive = Field(5_000, description="Tokens of the document, counted before it is parsed.")
+    depth_max: Positive = Field(20, description="Fields nested in fields, fragments resolved.")
+    selections_max: Positive = Field(
+        2_000, description="Fields, inline fragments and spreads, each fragment counted wherever it is spread."
+    )
+    aliases_max: Positive = Field(100, description="Aliased fields, each fragment counted wherever it is spread.")
+    root_fields_max: Positive = Field(20, description="Fields at the root of one operation, fragments resolved.")
+    directives_max: Positive = Field(100, description="Directives, each fragment counted wherever it is spread.")
+    directives_per_place_max: Positive = Field(5, description="Directives on one field, fragment, operation or variable.")
+    overlaps_max: Positive = Field(2_000, description="Pairs of fields in one place that answer under the same name.")
+    operations_max: Positive = Field(20, description="Operations in one document.")
+    fragments_max: Positive = Field(100, description="Fragment definitions in one document.")
+    variables_max: Positive = Field(100, description="Variables defined by one operation.")
+    values_max: Positive = Field(20_000, description="Values in all variables, or in all arguments, of one request.")
+    list_items_max: Positive = Field(10_000, description="Items of one list in an argument or variable, e.g. of `in`.")
+    value_depth_max: Positive = Field(20, description="Lists and input objects nested in one argument or variable.")
+    rows_default: Positive = Field(20, description="Rows of a connection without `first`.")
+    rows_max: Positive = Field(1_000, description="Largest `first`, in rows or groups.")
+    scan_rows_max: Positive = Field(200_000, description="Rows the gateway may read to do what a port cannot.")
+    keys_max: Positive = Field(10_000, description="Keys passed from one product to the next in one operation.")
+
+
+class TimeoutSettings(Section):
+    """How long things may take."""
+
+    request_s: Seconds = Field(30.0, description="A whole request; what is not there by then is answered as `DEADLINE_EXCEEDED`.")
+    upstream_s: Seconds = Field(10.0, description="One upstream read.")
+    connect_s: Seconds = Field(3.0, description="Connecting to an upstream.")
+    head_s: Seconds = Field(10.0, description="Receiving a request's head.")
+    body_s: Seconds = Field(10.0, description="Receiving a request's body.")
+    idle_s: Seconds = Field(75.0, description="A kept connection without requests.")
+    shutdown_s: float = Field(15.0, gt=0, le=15, description="Finishing what is in flight after SIGTERM.")
+
+
+class CacheSettings(Section):
+    """How much is kept."""
+
+    executables_max_bytes: Positive = Field(64 * 1024 * 1024, description="Compiled operations, by measured size.")
+    views_max: Positive = Field(1_000, description="Views, and ruling sets by decision key.")
+    fragments_max_bytes: Positive = Field(32 * 1024 * 1024, description="Encoded parts of introspection and SDL.")
+
+
+class ObserveSettings(Section):
+    """Logs, traces, metrics."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line written.")
+    log_requests: Literal["all", "problems"] = Field(
+        "problems", description="Which requests get a line: all, or refused, failed and slow ones."
+    )
+    slow_s: Seconds = Field(1.0, description="A request that takes longer gets a line.")
+    traces: Literal["off", "console", "otlp"] = Field("off", description="Where spans go; `otlp` is set up by the OTEL_* variables.")
+    products_max: Positive = Field(5_000, description="Products with metrics of their own; further ones count as `other`.")
+
+
+class Settings(Section):
+    """All settings of a gateway process."""
+
+    catalog_dir: Path = Field(Path("contracts/catalog"), description="Folder of contracts, `<domain>/*.yaml`.")
+    policy_file: Path = Field(Path("contracts/policies/mesh.yaml"), description="The mesh-wide policy.")
+    names: Literal["camel", "contract"] = Field("camel", description="Field names in GraphQL: camelCase, or spelled as in the contract.")
+    secret: Secret = Field(
+        default_factory=lambda: SecretStr(secrets.token_hex(32)),
+        description="Secret from which the keys of cursors, pseudonyms and logs derive. Random per process unless set; replicas need one.",
+    )
+    products: dict[str, ProductSettings] = Field({}, description='Endpoints by product: `[products."order/orders-daily"]`.')
+    auth: AuthSettings = Field(AuthSettings(), description="Who is believed.")
+    http: HttpSettings = Field(HttpSettings(), description="The listener and GraphQL over HTTP.")
+    limits: Limits = Field(Limits(), description="Bounds on one operation.")
+    timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long things may take.")
+    cache: CacheSettings = Field(CacheSettings(), description="How much is kept.")
+    observe: ObserveSettings = Field(ObserveSettings(), description="Logs, traces, metrics.")
+
+    def key(self, purpose: str, *, length: int = 32) -> bytes:
+        """Derive the key for one purpose from ``secret``; different purposes give independent keys. Units: ``length`` bytes, <= 64."""
+        material = self.secret.get_secret_value().encode()
+        return hashlib.blake2b(purpose.encode(), key=hashlib.blake2b(material).digest(), digest_size=length).digest()
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the TOML file, if any, and the environment, which wins.
+
+    Relative paths in the file count from its folder, those in the environment from where the process was started.
+    Raises: `SettingsError` with every problem.
+    """
+    found = dict(os.environ if environment is None else environment)
+    if path is None and found.get("MESHGATE_CONFIG"):
+        path = Path(found["MESHGATE_CONFIG"])
+    from_file = _read(path) if path is not None else {}
+    merged = _merge(from_file, _tree(found))
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError([_problem(entry) for entry in error.errors(include_url=False, include_input=False)]) from None
+    _check(settings)
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read ({error.strerror or type(error).__name__})"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: is not valid TOML: {error}"]) from None
+    for name in ("catalog_dir", "policy_file"):
+        if isinstance(tree.get(name), str):
+            tree[name] = path.parent / tree[name]
+    return tree
+
+
+def _tree(environment: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in sorted(environment.items()):
+        if not name.startswith(PREFIX) or name.startswith(_NOT_SETTINGS):
+            continue
+        head, *rest = name.removeprefix(PREFIX).split("__")
+        # A product's name keeps its spelling; all else is upper case by the shell's custom.
+        keys = [head.lower(), *rest] if head.lower() == "products" else [key.lower() for key in (head, *rest)]
+        if keys[0] == "products" and len(keys) > 2:
+            keys[-1] = keys[-1].lower()
+        at = tree
+        for key in keys[:-1]:
+            below = at.setdefault(key, {})
+            if not isinstance(below, dict):
+                raise SettingsError([f"{name}: {key} is set as a value and as a group"])
+            at = below
+        at[keys[-1]] = value
+    return tree
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _problem(entry: Any) -> str:
+    path = [str(part) for part in entry["loc"]]
+    name = ".".join(path)
+    if entry["type"] != "extra_forbidden":
+        return f"{name}: {entry['msg'].removeprefix('Value error, ')}"
+    near = difflib.get_close_matches(path[-1], list(_fields_at(path[:-1])), n=1)
+    return f"{name}: there is no such setting" + (f"; did you mean {'.'.join([*path[:-1], near[0]])}?" if near else "")
+
+
+def _fields_at(path: list[str]) -> Iterator[str]:
+    if path[:1] == ["products"]:
+        return iter(ProductSettings.model_fields)
+    section: type[BaseModel] = Settings
+    for part in path:
+        annotation = section.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+    return iter(section.model_fields)
+
+
+def _check(settings: Settings) -> None:
+    problems = []
+    if settings.auth.jwks_url and not settings.auth.issuer:
+        problems.append("auth.issuer: must be set together with auth.jwks_url")
+    if settings.limits.rows_default > settings.limits.rows_max:
+        problems.append("limits.rows_default: must not be larger than limits.rows_max")
+    if problems:
+        raise SettingsError(problems)
