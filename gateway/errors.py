@@ -70,6 +70,9 @@ CODES: dict[str, Code] = _table(
     ("CONTRACT_INVALID", Fault.CALLER, 422, "Correct the contract at the lines given."),
     ("CONFLICT", Fault.CALLER, 409, "Raise the version, or undo the breaking change."),
     ("NOT_FOUND", Fault.CALLER, 404, "Check the name."),
+    ("METHOD_NOT_ALLOWED", Fault.CALLER, 405, "Use a method that the Allow header lists; GET is for queries only."),
+    ("NOT_ACCEPTABLE", Fault.CALLER, 406, "Accept application/graphql-response+json or application/json."),
+    ("UNSUPPORTED_MEDIA_TYPE", Fault.CALLER, 415, "Send the request as application/json in UTF-8, plain, gzip or deflate."),
 )
 """The public table, by name."""
 

@@ -45,12 +45,15 @@ class Reply:
     """An encoded answer. ``body``: the whole JSON object. ``has_data``: ``data`` is present and not null.
 
     ``refusal``: the code of a request that was refused as a whole, None if it was executed. ``headers``: extra response headers.
+    ``has_errors``: ``errors`` is present. ``products``: those that were read, for the log.
     """
 
     body: bytes
     has_data: bool
     refusal: Code | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    has_errors: bool = False
+    products: tuple[str, ...] = ()
 
 
 class Answerer(Protocol):
