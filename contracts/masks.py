@@ -6,6 +6,7 @@ Only the declaration lives here (whether it fits a type, how strict it is); the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from contracts.fields import Enumeration, FieldType, Kind, List, Map, Record, Scalar
@@ -52,8 +53,23 @@ _STRICTNESS = (
 
 
 def strictest(masks: list[Mask]) -> Mask:
-    """Choose the mask that shows least; of two alike, the one that keeps fewer characters."""
-    return min(masks, key=lambda mask: (_STRICTNESS.index(mask.kind), mask.first + mask.last, mask.to or "", mask.scope))
+    """Choose the mask that shows least; of two alike, the one that keeps fewer characters, or the coarser step."""
+    return min(masks, key=lambda mask: (_STRICTNESS.index(mask.kind), mask.first + mask.last, _fineness(mask), mask.scope))
+
+
+def _fineness(mask: Mask) -> Decimal:
+    if mask.kind is MaskKind.TRUNCATE:
+        return Decimal(("year", "month", "day").index(mask.to or "year"))
+    return -Decimal(mask.to or 0)
+
+
+def _rounds(mask: Mask, type_: Scalar) -> bool:
+    """Whether the step hides something and its multiples are values of the type."""
+    step = Decimal(mask.to or 0)
+    if type_.kind is Kind.FLOAT:
+        return step > 0
+    unit = Decimal(1).scaleb(-(type_.scale or 0))
+    return step > unit and step % unit == 0
 
 
 _NUMBERS = frozenset({Kind.INT, Kind.LONG, Kind.FLOAT, Kind.DECIMAL})
@@ -73,6 +89,7 @@ def fits(mask: Mask, type_: FieldType) -> bool:
                 case MaskKind.REDACT | MaskKind.PSEUDONYM | MaskKind.EMAIL | MaskKind.PARTIAL:
                     return kind is Kind.STRING
                 case MaskKind.TRUNCATE:
-                    return kind in (Kind.DATE, Kind.INSTANT, Kind.LOCAL_DATETIME)
+                    # A date cut to its day would be the date itself: no mask at all.
+                    return kind in (Kind.INSTANT, Kind.LOCAL_DATETIME) or (kind is Kind.DATE and mask.to != "day")
                 case MaskKind.ROUND:
-                    return kind in _NUMBERS
+                    return kind in _NUMBERS and _rounds(mask, type_)

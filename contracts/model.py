@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Member
 from pydantic.alias_generators import to_camel
 
+from contracts.errors import Problem
 from contracts.fields import Field
 from contracts.masks import Mask
 from contracts.objectives import Objectives, Retention
@@ -21,7 +22,9 @@ from contracts.predicates import Predicate
 
 __all__ = [
     "Access",
+    "Aggregates",
     "Cardinality",
+    "Consent",
     "Contract",
     "FieldClassification",
     "Grant",
@@ -31,6 +34,7 @@ __all__ = [
     "OutputPort",
     "QualityRule",
     "Relationship",
+    "Restriction",
     "Subject",
     "Support",
     "Times",
@@ -38,10 +42,14 @@ __all__ = [
 ]
 
 
+def _key(name: str) -> str:
+    return to_camel(name.rstrip("_"))  # in_, from_: words that Python keeps for itself
+
+
 class Frozen(BaseModel):
     """Immutable, camelCase in documents, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_key, populate_by_name=True, arbitrary_types_allowed=True)
 
 
 class Visibility(StrEnum):
@@ -106,6 +114,20 @@ class Subject(Frozen):
     of: str
 
 
+class Consent(Frozen):
+    """Rows are served only for subjects who agreed: the product that says who, and how old its word may be."""
+
+    product: str
+    max_age_s: float
+
+
+class Aggregates(Frozen):
+    """A masked field may be aggregated over true values, for at least ``min_group`` subjects, by ``functions`` only (SPEC A8)."""
+
+    min_group: int
+    functions: tuple[Literal["count", "sum", "avg"], ...]
+
+
 class FieldClassification(Frozen):
     """How one field is classified. ``mask`` None: the mesh policy's mask for its tags applies."""
 
@@ -113,6 +135,7 @@ class FieldClassification(Frozen):
     tags: tuple[str, ...] = ()
     mask: Mask | None = None
     visibility: Visibility = Visibility.LISTED
+    aggregates: Aggregates | None = None
 
     @property
     def is_classified(self) -> bool:
@@ -136,6 +159,18 @@ class Grant(Frozen):
     until: dt.date | None = None
     claims: tuple[tuple[str, str], ...] = ()
     predicates: bool = False
+
+
+class Restriction(Frozen):
+    """Takes away, never gives. Empty tuples match everything; ``products`` and ``fields`` are globs."""
+
+    name: str
+    effect: Literal["mask", "deny"]
+    roles: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    unless_purpose: tuple[str, ...] = ()
 
 
 class Access(Frozen):
@@ -217,6 +252,11 @@ class Contract(Frozen):
     quality: tuple[QualityRule, ...] = ()
     input_ports: tuple[InputPort, ...] = ()
     output_ports: tuple[OutputPort, ...] = ()
+    restrictions: tuple[Restriction, ...] = ()
+    """``restrict`` entries of this contract; they match this product only."""
+    consent: Consent | None = None
+    warnings: tuple[Problem, ...] = ()
+    """What loads but deserves attention, such as retention that no column dates."""
     revision: str = ""
     """Hex digest over the document and every schema it refers to; equal text, equal revision."""
 

@@ -1,10 +1,17 @@
-"""Objectives as numbers with units: what "< 1 hour", "> 99.5%", "99.95%" and "7 years" promise."""
+"""Objectives as numbers with units: what "< 1 hour", "> 99.5%", "99.95%" and "7 years" promise.
+
+Rejects what promises nothing or the wrong way round (freshness of *more* than an hour); messages are fit to be shown.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 
-__all__ = ["Objectives", "RatioObjective", "Retention", "TimeObjective"]
+from contracts.durations import parse_duration
+
+__all__ = ["Objectives", "RatioObjective", "Retention", "TimeObjective", "parse_ratio", "parse_ratio_objective", "parse_time_objective"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,7 @@ class RatioObjective:
     window_s: float | None = None
     expected_rows_min: int | None = None
     expected_rows_per_s: float | None = None
+    """The period, in seconds, in which at least ``expected_rows_min`` rows are expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,40 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Rows whose ``from_column`` is older than ``period_s`` seconds are not served."""
+    """Rows whose ``from_column`` is older than ``period_s`` seconds are not served; None: no column dates the rows."""
 
     text: str
     period_s: float
     from_column: str | None = None
+
+
+_RATIO = re.compile(r"(>=|>|≥)?\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%")
+
+
+def parse_time_objective(text: str) -> TimeObjective:
+    """Read ``< 1 hour``, ``<= 15 min``, ``1h`` or ``PT1H``: an age that the data does not exceed."""
+    wanted = text.strip()
+    if wanted.startswith((">", "≥")):
+        raise ValueError('freshness is an upper limit: write "< ..."')
+    return TimeObjective(text, parse_duration(wanted.removeprefix("<").removeprefix("=").removeprefix("≤")))
+
+
+def parse_ratio_objective(text: str) -> RatioObjective:
+    """Read ``> 99.5%``, ``>= 99.5 %`` or ``99.95%``: a share that the product does not fall below."""
+    return RatioObjective(text, parse_ratio(text))
+
+
+def parse_ratio(text: str) -> float:
+    """Read a percentage as a ratio between 0 and 1."""
+    wanted = text.strip()
+    if wanted.startswith(("<", "≤")):
+        raise ValueError('this objective is a lower limit: write "> ..."')
+    match = _RATIO.fullmatch(wanted)
+    if match is None:
+        raise ValueError('expected a percentage such as "> 99.5%" or "99.95%"')
+    percent = Decimal(match[2])
+    if percent > 100 or (percent == 100 and match[1] == ">"):
+        raise ValueError("more than 100% cannot be promised")
+    if percent == 0:
+        raise ValueError("at least 0% promises nothing")
+    return float(percent / 100)

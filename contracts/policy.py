@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from fnmatch import fnmatchcase
 
-from contracts.masks import Mask
-from contracts.model import Frozen, Grant
+from contracts.fields import Field, FieldType, Scalar
+from contracts.masks import Mask, MaskKind, fits, strictest
+from contracts.model import Aggregates, FieldClassification, Frozen, Grant, Restriction
 
-__all__ = ["MeshPolicy", "Restriction", "RoleBound", "TagPolicy", "TagRule"]
+__all__ = ["MeshPolicy", "Restriction", "RoleBound", "TagPolicy", "TagRule", "mask_for", "type_name"]
 
 
 class TagRule(Frozen):
@@ -27,6 +28,7 @@ class TagPolicy(Frozen):
     tag: str
     rules: tuple[TagRule, ...] = ()
     never_clear: bool = False
+    aggregates: Aggregates | None = None
 
 
 class RoleBound(Frozen):
@@ -34,18 +36,6 @@ class RoleBound(Frozen):
 
     role: str
     clear_tags: tuple[str, ...] = ("*",)
-
-
-class Restriction(Frozen):
-    """Takes away, never gives. Empty tuples match everything; ``products`` and ``fields`` are globs."""
-
-    name: str
-    effect: Literal["mask", "deny"]
-    roles: tuple[str, ...] = ()
-    products: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    unless_purpose: tuple[str, ...] = ()
 
 
 class MeshPolicy(Frozen):
@@ -63,5 +53,48 @@ class MeshPolicy(Frozen):
     grantable_roles: tuple[str, ...] | None = None
     restrictions: tuple[Restriction, ...] = ()
     anonymous_role: str | None = None
+    purposes: tuple[str, ...] | None = None
+    """Every purpose that exists, None: any text is one; contracts that name another are refused."""
     retention_needs_date: bool = False
     revision: str = ""
+
+
+def mask_for(field: Field, classification: FieldClassification, policy: MeshPolicy | None) -> Mask | None:
+    """Choose the mask of a field: its own, else the strictest that its tags ask for; None if it is not classified.
+
+    A tag's mask is the first of its rules that fits the column, at last `redact` for text and `nullify` for all else; so is
+    that of a level without tags. A tag that the policy does not know asks for the strictest of all. **Source** SPEC A9, D9.
+    """
+    if not classification.is_classified:
+        return None
+    if classification.mask is not None:
+        return classification.mask if fits(classification.mask, field.type) else _WITHHELD
+    if not classification.tags:
+        return _last_resort(field)
+    known = {tag.tag: tag for tag in policy.tags} if policy is not None else {}
+    return strictest([_mask_of_tag(known[tag], field) if tag in known else _WITHHELD for tag in classification.tags])
+
+
+_WITHHELD = Mask(MaskKind.NULLIFY)
+
+
+def _mask_of_tag(tag: TagPolicy, field: Field) -> Mask:
+    for rule in tag.rules:
+        is_type = rule.type is None or rule.type == type_name(field.type)
+        if is_type and (rule.name is None or fnmatchcase(field.name, rule.name)) and fits(rule.mask, field.type):
+            return rule.mask
+    return _last_resort(field)
+
+
+def _last_resort(field: Field) -> Mask:
+    redact = Mask(MaskKind.REDACT)
+    return redact if fits(redact, field.type) else _WITHHELD
+
+
+def type_name(type_: FieldType) -> str:
+    """Name a type as tag rules do."""
+    match type_:
+        case Scalar(kind=kind):
+            return kind.value
+        case _:
+            return type(type_).__name__.lower()

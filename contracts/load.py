@@ -1,0 +1,176 @@
+"""Contract files into contracts: read, validate, resolve the schema, build, check; every mistake at once.
+
+`parse_contract` does it from memory and touches nothing; `load_contract` and `load_catalog` read files below the given
+path only. Rejects with `ContractInvalidError`, whose problems carry file, line and the nearest right name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.bounds import check_bounds
+from contracts.build import build_contract
+from contracts.checks import check_contract
+from contracts.document import ContractDocument, SchemaDocument
+from contracts.errors import ContractInvalidError, Problem, ProblemCode, quoted
+from contracts.fields import Field
+from contracts.model import Contract
+from contracts.policy import MeshPolicy
+from contracts.report import Report
+from contracts.schemas.avro import avro_fields
+from contracts.schemas.inline import inline_fields
+from contracts.schemas.json_schema import json_schema_fields
+from contracts.schemas.json_text import read_json
+from contracts.schemas.references import ReferenceRefusedError, References, from_folder, from_texts
+from contracts.together import check_together
+from contracts.validation import validated
+from contracts.yaml_source import DEFAULT_LIMITS, Source, read_yaml
+
+__all__ = ["CatalogReading", "contract_of", "load_catalog", "load_contract", "parse_contract", "read_catalog"]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogReading:
+    """What a folder of contracts holds: the contracts that are right, and what is wrong or odd with the others."""
+
+    contracts: tuple[Contract, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def load_contract(path: Path | str, policy: MeshPolicy | None = None) -> Contract:
+    """Load one contract; its schema references resolve against its folder. **Raises** `ContractInvalidError`."""
+    path = Path(path)
+    text = _file_text(path)
+    return contract_of(read_yaml(text, str(path)), text, from_folder(path.parent), policy)
+
+
+def parse_contract(
+    document: str | bytes,
+    schemas: Mapping[str, str | bytes] | None = None,
+    policy: MeshPolicy | None = None,
+    *,
+    file: str = "contract.yaml",
+) -> Contract:
+    """Load a contract from memory; ``schemas`` are the texts that it refers to, by reference. **Raises** `ContractInvalidError`."""
+    text = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
+    return contract_of(read_yaml(document, file), text, from_texts(schemas or {}), policy)
+
+
+def load_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> tuple[Contract, ...]:
+    """Load every contract below ``folder``, sorted by product and version.
+
+    **Raises** `ContractInvalidError` with all problems of all files.
+    """
+    reading = read_catalog(folder, policy)
+    if reading.problems:
+        raise ContractInvalidError(reading.problems)
+    return reading.contracts
+
+
+def read_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> CatalogReading:
+    """Load what can be loaded below ``folder`` (``*.yaml``, ``*.yml``, but not in folders named ``schemas``), and say what cannot."""
+    folder = Path(folder)
+    found: dict[tuple[str, str], Contract] = {}
+    problems: list[Problem] = []
+    for path in sorted({*folder.rglob("*.yaml"), *folder.rglob("*.yml")}):
+        if any(part == "schemas" or part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        try:
+            contract = load_contract(path, policy)
+        except ContractInvalidError as error:
+            problems.extend(error.problems)
+            continue
+        key = (contract.key, contract.metadata.version)
+        if key in found:
+            message = f"{contract.key} {contract.metadata.version} is in another file already"
+            problems.append(Problem(ProblemCode.DUPLICATE, message, str(path), 1, "metadata"))
+        else:
+            found[key] = contract
+    contracts = tuple(found[key] for key in sorted(found, key=lambda key: (key[0], found[key].major, key[1])))
+    together = check_together(contracts)
+    warnings = [warning for contract in contracts for warning in contract.warnings]
+    return CatalogReading(contracts, (*problems, *together.problems), (*warnings, *together.warnings))
+
+
+def _file_text(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(DEFAULT_LIMITS.bytes_max + 1)
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise ContractInvalidError([Problem(ProblemCode.BAD_REFERENCE, f"cannot be read: {reason}", str(path))]) from None
+
+
+def contract_of(source: Source, text: bytes, references: References, policy: MeshPolicy | None) -> Contract:
+    """Turn one read document into a contract. ``text``: what its revision is computed from."""
+    report = Report(source)
+    _refuse_other_kinds(source, report)
+    document = validated(ContractDocument, source.data, report) if not report.problems else None
+    digest = hashlib.sha256(_stamped(text))
+    if document is None:
+        raise ContractInvalidError(_ordered(report))
+    fields = _fields(document.spec.schema_, references, report, digest)
+    contract = build_contract(document, fields, report, revision=digest.hexdigest())
+    if fields:  # without columns every name in the contract would be wrong, and say so
+        check_contract(contract, report, time_key="timestamp" if document.spec.time is None else "time")
+    if policy is not None:
+        check_bounds(contract, policy, report)
+    if report.problems:
+        raise ContractInvalidError(_ordered(report))
+    return contract.model_copy(update={"warnings": tuple(report.warnings)}) if report.warnings else contract
+
+
+def _stamped(content: bytes) -> bytes:
+    return b"%d\0" % len(content) + content
+
+
+def _ordered(report: Report) -> list[Problem]:
+    return sorted(report.problems, key=lambda problem: (problem.file != report.document.file, problem.file, problem.line or 0))
+
+
+def _refuse_other_kinds(source: Source, report: Report) -> None:
+    data = source.data
+    if not isinstance(data, dict):
+        report.add(ProblemCode.WRONG_VALUE, (), "expected a mapping with apiVersion, kind, metadata and spec")
+        return
+    version = data.get("apiVersion")
+    if isinstance(version, str) and version.startswith("v3."):
+        report.add(ProblemCode.UNSUPPORTED, ("apiVersion",), 'ODCS contracts cannot be loaded yet; write "datamesh/v1"')
+
+
+def _fields(schema: SchemaDocument, references: References, report: Report, digest: Any) -> tuple[Field, ...]:
+    path = ("spec", "schema")
+    if schema.type == "inline":
+        if schema.ref is not None or schema.fields is None:
+            report.add(ProblemCode.CONTRADICTION, path, 'an inline schema has "fields" and no "ref"')
+            return ()
+        return inline_fields(schema.fields, report, (*path, "fields"))
+    if schema.ref is None or schema.fields is not None:
+        report.add(ProblemCode.CONTRADICTION, path, f'a schema of type {schema.type} has "ref" and no "fields"')
+        return ()
+    try:
+        text = references(schema.ref)
+    except ReferenceRefusedError as error:
+        report.add(ProblemCode.BAD_REFERENCE, (*path, "ref"), f"{quoted(schema.ref)} {error}")
+        return ()
+    digest.update(_stamped(schema.ref.encode()) + _stamped(text.encode()))
+    return _referred(schema, text, report)
+
+
+def _referred(schema: SchemaDocument, text: str, report: Report) -> tuple[Field, ...]:
+    file = f"{report.document.file} -> {schema.ref}"
+    try:
+        is_yaml = schema.type == "json-schema" and str(schema.ref).endswith((".yaml", ".yml"))
+        read = read_yaml(text, file) if is_yaml else read_json(text, file)
+    except ContractInvalidError as error:
+        report.problems.extend(error.problems)
+        return ()
+    inner = Report(read)
+    fields = avro_fields(read.data, inner) if schema.type == "avro" else json_schema_fields(read.data, inner)
+    report.problems.extend(inner.problems)
+    return fields

@@ -1,0 +1,1 @@
+"""Column schemas: Avro, JSON Schema and inline fields, all into `contracts.fields`."""
