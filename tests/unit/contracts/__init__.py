@@ -1,0 +1,1 @@
+"""Proof that promises are read right."""
