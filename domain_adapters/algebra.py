@@ -76,6 +76,8 @@ def _sum_type(type_: FieldType) -> Scalar | None:
             return Scalar(Kind.LONG)
         case Scalar(kind=Kind.LONG):
             return Scalar(Kind.DECIMAL, precision=_DECIMAL_DIGITS_MAX, scale=0)
+        case Scalar(kind=Kind.DECIMAL, precision=None):
+            return Scalar(Kind.DECIMAL)
         case Scalar(kind=Kind.DECIMAL, scale=scale):
             return Scalar(Kind.DECIMAL, precision=_DECIMAL_DIGITS_MAX, scale=scale or 0)
         case Scalar(kind=Kind.FLOAT):
@@ -85,6 +87,8 @@ def _sum_type(type_: FieldType) -> Scalar | None:
 
 def _average_type(type_: FieldType) -> Scalar | None:
     match type_:
+        case Scalar(kind=Kind.DECIMAL, precision=None):
+            return Scalar(Kind.DECIMAL)
         case Scalar(kind=Kind.DECIMAL, scale=scale):
             return Scalar(Kind.DECIMAL, precision=_DECIMAL_DIGITS_MAX, scale=max(scale or 0, _AVERAGE_SCALE_MIN))
         case Scalar(kind=Kind.INT | Kind.LONG | Kind.FLOAT):

@@ -19,6 +19,7 @@ __all__ = [
     "PortRefusedError",
     "PortUnavailableError",
     "ReadInvalidError",
+    "SourceError",
     "ValueMismatchError",
 ]
 
@@ -66,3 +67,7 @@ class ValueMismatchError(ValueError):
     def of(cls, expected: str) -> ValueMismatchError:
         """Say what was expected."""
         return cls(f"expected {expected}")
+
+
+class SourceError(ValueError):
+    """A source cannot serve the contract: a column is missing or of another type, a row does not fit. Found when a port is opened."""

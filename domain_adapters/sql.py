@@ -1,0 +1,300 @@
+"""The SQL port: answers every read of level 1 from one relation in DuckDB, whatever holds the rows.
+
+DuckDB writes the rows' JSON itself, away from the event loop; here it is only put into a page. Rejects reads beyond its capabilities
+(`PortCannotError`), reads that do not fit the contract or another's cursor (`ReadInvalidError`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import msgspec
+
+from contracts.fields import Field, Kind, Scalar
+from contracts.model import Contract
+from contracts.predicates import Operator
+from domain_adapters.algebra import AGGREGATES, TRUNCATIONS
+from domain_adapters.bookmarks import Bookmarks
+from domain_adapters.duck import Cursors
+from domain_adapters.errors import ReadInvalidError
+from domain_adapters.groupings import groups_statement
+from domain_adapters.port import Call, Capabilities, Read
+from domain_adapters.refusals import refuse_beyond
+from domain_adapters.sources import Attached, Source, attach
+from domain_adapters.statements import Relation, Statement, count_statement, rows_statement
+from domain_adapters.values import canonical_instant
+from domain_adapters.wire import Metadata, encode_page
+
+__all__ = ["SqlPort", "capabilities_for", "open_sql"]
+
+Clock = Callable[[], dt.datetime]
+_KEYS_MAX = 10_000
+_SAMPLE_ROWS = 1_000
+_SINCE_KINDS = (Kind.INSTANT, Kind.DATE, Kind.LOCAL_DATETIME)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def capabilities_for(contract: Contract, *, page_max: int = 1_000) -> Capabilities:
+    """Say what SQL can do for a contract: everything, but order needs a primary key and ``since`` a column for it."""
+    keyed = bool(contract.primary_key)
+    return Capabilities(
+        level=1,
+        select=True,
+        operators=frozenset(Operator),
+        boolean=True,
+        order_by=keyed,
+        since=_since_column(contract) is not None,
+        keys=True,
+        keys_max=_KEYS_MAX,
+        limit_per_key=keyed,
+        count=True,
+        aggregates=frozenset(AGGREGATES),
+        group_by=True,
+        truncations=frozenset(TRUNCATIONS),
+        having=True,
+        stats=True,
+        page_max=page_max,
+    )
+
+
+def _since_column(contract: Contract) -> Field | None:
+    field = None if contract.times.updated is None else contract.field_by_name.get(contract.times.updated)
+    return field if field is not None and isinstance(field.type, Scalar) and field.type.kind in _SINCE_KINDS else None
+
+
+async def open_sql(
+    contract: Contract,
+    source: Source,
+    *,
+    name: str = "sql-table",
+    capabilities: Capabilities | None = None,
+    secret: bytes | None = None,
+    cursors: int = 4,
+    memory_max: str = "1GB",
+    clock: Clock = _now,
+) -> SqlPort:
+    """Open a source as a port; ``capabilities`` may narrow what it admits to. ``secret``: see `Bookmarks`.
+
+    Raises: `SourceError` where the source cannot serve the contract.
+    """
+    attached = await asyncio.to_thread(attach, contract, source, memory_max=memory_max)
+    return SqlPort(contract, attached, name=name, capabilities=capabilities, secret=secret, cursors=cursors, clock=clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Vitals:
+    """What every page says of the whole product, measured every few seconds."""
+
+    rows: int
+    last_update: str | None
+    measured_s: float
+
+
+class SqlPort:
+    """A port over one relation. Answers pages of at most ``capabilities.page_max`` rows or groups."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        attached: Attached,
+        *,
+        name: str = "sql-table",
+        capabilities: Capabilities | None = None,
+        secret: bytes | None = None,
+        cursors: int = 4,
+        clock: Clock = _now,
+        vitals_s: float = 5.0,
+    ) -> None:
+        self._contract = contract
+        self._attached = attached
+        self._relation: Relation = attached.relation
+        self._name = name
+        self._capabilities = capabilities or capabilities_for(contract)
+        self._bookmarks = Bookmarks(f"{contract.key}@{contract.revision}", secret)
+        self._cursors = Cursors(attached.connection, cursors=cursors)
+        self._clock = clock
+        self._vitals_s = vitals_s
+        self._vitals: _Vitals | None = None
+        self._columns = {field.name: field.name for field in contract.fields}
+
+    @property
+    def name(self) -> str:
+        """What ``metadata.port`` says."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return self._capabilities
+
+    @property
+    def spelling(self) -> dict[str, str]:
+        """The contract's own names."""
+        return self._columns
+
+    async def read(self, read: Read, call: Call) -> bytes:
+        """Answer one page. Raises: `PortCannotError`, `ReadInvalidError`, `PortUnavailableError`, `PortBrokenPromiseError`."""
+        refuse_beyond(read, self._capabilities)
+        _refuse_nonsense(read)
+        place = self._bookmarks.open(read)
+        grouped = bool(read.aggregates or read.group_by)
+        page = self._groups(read, place) if grouped else self._rows(read, place)
+        count = count_statement(read, self._relation) if read.count else None
+        limit = self._limit(read)
+        found, total, vitals = await self._cursors.run(lambda cursor: self._fetch(cursor, page, count), call.timeout_s)
+        more = len(found) > limit
+        found = found[:limit]
+        body = ("[" + ",".join([row[0] for row in found]) + "]").encode()
+        return encode_page(
+            b"[]" if grouped else body,
+            next_cursor=self._bookmarks.seal(read, self._place(read, place, found, grouped)) if more and found else None,
+            metadata=self._metadata(vitals),
+            applied=_applied(read),
+            count=total,
+            groups=body if grouped else None,
+        )
+
+    async def slo(self, call: Call) -> bytes:
+        """Measure freshness (newest update) and completeness (required cells of the newest rows that hold a value)."""
+        return msgspec.json.encode(await self._cursors.run(self._measure, call.timeout_s))
+
+    async def aclose(self) -> None:
+        """Stop what runs and close the database if it is ours."""
+        await self._cursors.aclose()
+        if self._attached.owned:
+            self._attached.connection.close()
+
+    def _limit(self, read: Read) -> int:
+        return self._capabilities.page_max if read.limit is None else min(read.limit, self._capabilities.page_max)
+
+    def _rows(self, read: Read, place: list[Any] | None) -> Statement:
+        # One row beyond the page tells whether there is a next one.
+        limit = self._limit(read) + 1
+        if self._relation.primary_key:
+            return rows_statement(read, self._relation, limit=limit, after=place)
+        return rows_statement(read, self._relation, limit=limit, offset=_offset(place))
+
+    def _groups(self, read: Read, place: list[Any] | None) -> Statement:
+        return groups_statement(read, self._relation, limit=self._limit(read) + 1, offset=_offset(place))
+
+    def _place(self, read: Read, place: list[Any] | None, found: Sequence[tuple[str, str]], grouped: bool) -> Sequence[Any]:
+        if grouped or not self._relation.primary_key:
+            return [_offset(place) + len(found)]
+        keys: list[Any] = msgspec.json.decode(found[-1][1])
+        return keys
+
+    def _fetch(self, cursor: duckdb.DuckDBPyConnection, page: Statement, count: Statement | None) -> tuple[list[Any], int | None, _Vitals]:
+        # One transaction, so that page and count see the same rows.
+        cursor.begin()
+        try:
+            found = cursor.execute(page.sql, page.params).fetchall()
+            total = None if count is None else _scalar(cursor, count)
+            return found, total, self._measured(cursor)
+        finally:
+            cursor.rollback()
+
+    def _measured(self, cursor: duckdb.DuckDBPyConnection) -> _Vitals:
+        vitals = self._vitals
+        if vitals is not None and time.monotonic() - vitals.measured_s < self._vitals_s:
+            return vitals
+        row = cursor.execute(f"SELECT count(*), {self._newest_sql()} FROM ({self._relation.sql}) AS t").fetchone()
+        rows, newest = row or (0, None)
+        self._vitals = _Vitals(rows, newest, time.monotonic())
+        return self._vitals
+
+    def _newest_sql(self) -> str:
+        """Write the newest update as text of an instant; dates count from their midnight in UTC."""
+        field = _since_column(self._contract)
+        if field is None:
+            return "NULL"
+        column = self._relation.columns[field.name]
+        newest = f"CAST(CAST(max({column.sql}) AS TIMESTAMP) AS VARCHAR)"
+        if column.storage == "TIMESTAMPTZ":
+            newest = f"CAST((max({column.sql}) AT TIME ZONE 'UTC') AS VARCHAR)"
+        return newest
+
+    def _metadata(self, vitals: _Vitals) -> Metadata:
+        now = self._clock()
+        return Metadata(canonical_instant(now), self._contract.metadata.version, vitals.rows, self._status(vitals, now))
+
+    def _status(self, vitals: _Vitals, now: dt.datetime) -> str:
+        objective = self._contract.objectives.freshness
+        updated = _instant(vitals.last_update)
+        if objective is None or updated is None:
+            return "UNKNOWN"
+        return "MET" if (now - updated).total_seconds() <= objective.limit_s else "BREACHED"
+
+    def _measure(self, cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+        self._vitals = None
+        vitals = self._measured(cursor)
+        updated = _instant(vitals.last_update)
+        document: dict[str, Any] = {"measuredAt": canonical_instant(self._clock())}
+        if updated is not None:
+            document["freshness"] = {"lastUpdateAt": canonical_instant(updated)}
+        required = [self._relation.columns[field.name].sql for field in self._contract.fields if field.required]
+        if required and vitals.rows:
+            document["completeness"] = self._completeness(cursor, required)
+        return document
+
+    def _completeness(self, cursor: duckdb.DuckDBPyConnection, required: Sequence[str]) -> dict[str, Any]:
+        rows_max = self._contract.objectives.sample_rows or _SAMPLE_ROWS
+        field = _since_column(self._contract)
+        newest = "" if field is None else f" ORDER BY {self._relation.columns[field.name].sql} DESC NULLS LAST"
+        sample = f"SELECT {', '.join(required)} FROM ({self._relation.sql}) AS t{newest} LIMIT {int(rows_max)}"
+        held = " + ".join(f"count({sql})" for sql in required)
+        row = cursor.execute(f"SELECT {held}, count(*) FROM ({sample}) AS s").fetchone()
+        cells, rows = row or (0, 0)
+        return {"ratio": cells / (rows * len(required)), "sampleRows": rows}
+
+
+def _refuse_nonsense(read: Read) -> None:
+    if read.limit is not None and read.limit < 0:
+        raise ReadInvalidError("limit must not be negative")
+    if read.limit_per_key is not None and (read.limit_per_key < 1 or read.keys is None):
+        raise ReadInvalidError("limitPerKey must be at least 1 and needs keys")
+    if read.having is not None and not (read.aggregates or read.group_by):
+        raise ReadInvalidError("having needs aggregates or groupBy")
+
+
+def _offset(place: list[Any] | None) -> int:
+    return place[0] if place else 0
+
+
+def _scalar(cursor: duckdb.DuckDBPyConnection, statement: Statement) -> int:
+    row = cursor.execute(statement.sql, statement.params).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _instant(text: str | None) -> dt.datetime | None:
+    try:
+        return None if text is None else dt.datetime.fromisoformat(text[:26]).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return None
+
+
+def _applied(read: Read) -> list[str]:
+    """Name the members of the query that shaped the answer: all that were asked, as nothing is left out silently."""
+    asked = {
+        "select": read.select is not None,
+        "where": read.where is not None,
+        "orderBy": bool(read.order_by),
+        "limit": read.limit is not None,
+        "cursor": read.cursor is not None,
+        "since": read.since is not None,
+        "keys": read.keys is not None,
+        "limitPerKey": read.limit_per_key is not None,
+        "aggregates": bool(read.aggregates),
+        "groupBy": bool(read.group_by),
+        "having": read.having is not None,
+        "count": read.count,
+    }
+    return [name for name, used in asked.items() if used]
