@@ -1,0 +1,1 @@
+"""Executable and variables -> answer: bind, fetch, shape, respond. Runs on every request."""

@@ -1,0 +1,147 @@
+"""Filter, order and key inputs: one filter type per scalar, shared by all products; per product only what its ruling lets a caller use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLEnumValue,
+    GraphQLFloat,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLScalarType,
+    GraphQLString,
+)
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+
+from contracts.fields import Enumeration, Kind, Scalar
+from contracts.predicates import Operator
+from gateway.catalog.names import is_name
+from gateway.catalog.scalars import NAME_OF_KIND, SCALARS
+from gateway.catalog.snapshot import Column, Product
+
+__all__ = [
+    "DIRECTIONS",
+    "SORT_DIRECTION",
+    "converter",
+    "filter_type",
+    "is_graphql_enumeration",
+    "key_type",
+    "order_type",
+    "output_scalar",
+    "scalar_of_kind",
+    "where_type",
+]
+
+DIRECTIONS = {
+    "ASC": (False, "last"),
+    "DESC": (True, "last"),
+    "ASC_NULLS_FIRST": (False, "first"),
+    "DESC_NULLS_FIRST": (True, "first"),
+}
+"""Direction -> (descending, where nulls go). Nulls go last unless said."""
+
+SORT_DIRECTION = GraphQLEnumType(
+    "SortDirection",
+    {name: GraphQLEnumValue(name) for name in DIRECTIONS},
+    description="How to sort; nulls come last unless the name says otherwise.",
+)
+
+_EQUALITY = (Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN)
+_ORDER = (Operator.LT, Operator.LTE, Operator.GT, Operator.GTE)
+_TEXT = (Operator.CONTAINS, Operator.STARTS_WITH)
+
+
+@cache
+def converter() -> GraphQLCoreConverter:
+    """Return the Strawberry converter that owns the mesh's scalars."""
+    return GraphQLCoreConverter(StrawberryConfig(scalar_map=SCALARS), scalar_overrides={}, scalar_map=SCALARS, get_fields=lambda _: [])
+
+
+@cache
+def scalar_of_kind(kind: Kind) -> GraphQLScalarType:
+    """Return the scalar of a kind; always the same object."""
+    plain = {Kind.BOOLEAN: GraphQLBoolean, Kind.INT: GraphQLInt, Kind.FLOAT: GraphQLFloat, Kind.STRING: GraphQLString}
+    if kind in plain:
+        return plain[kind]
+    marker = next(marker for marker, definition in SCALARS.items() if definition.name == NAME_OF_KIND[kind])
+    return converter().from_scalar(marker)  # type: ignore[arg-type]
+
+
+def output_scalar(column_type: Scalar) -> GraphQLScalarType:
+    """Return the scalar that a scalar column is answered as."""
+    return scalar_of_kind(column_type.kind)
+
+
+def is_graphql_enumeration(type_: Enumeration) -> bool:
+    """Whether GraphQL can carry the symbols as enum values; else the column is text."""
+    return bool(type_.symbols) and all(is_name(symbol) and symbol not in ("true", "false", "null") for symbol in type_.symbols)
+
+
+@cache
+def _scalar_filter(kind: Kind) -> GraphQLInputObjectType:
+    scalar = scalar_of_kind(kind)
+    operators: tuple[Operator, ...] = (Operator.EQ, Operator.NE) if kind is Kind.BOOLEAN else _EQUALITY + _ORDER
+    if kind is Kind.STRING:
+        operators += _TEXT
+    return _filter(f"{NAME_OF_KIND[kind]}Filter", scalar, operators)
+
+
+def _filter(name: str, scalar: GraphQLScalarType | GraphQLEnumType, operators: tuple[Operator, ...]) -> GraphQLInputObjectType:
+    fields = {
+        operator.value: GraphQLInputField(GraphQLList(GraphQLNonNull(scalar)) if operator in (Operator.IN, Operator.NOT_IN) else scalar)
+        for operator in operators
+    }
+    fields[Operator.IS_NULL.value] = GraphQLInputField(GraphQLBoolean)
+    return GraphQLInputObjectType(name, fields, description="All that is given must hold.")
+
+
+def filter_type(column: Column, enumeration: Callable[[Enumeration], GraphQLEnumType]) -> GraphQLInputObjectType:
+    """Return the filter of a comparable column; enumerations have one of their own, all else share one per scalar."""
+    match column.type:
+        case Scalar(kind=kind):
+            return _scalar_filter(kind)
+        case Enumeration() as type_ if is_graphql_enumeration(type_):
+            enum = enumeration(type_)
+            return _filter(f"{enum.name}Filter", enum, _EQUALITY)
+        case _:
+            return _scalar_filter(Kind.STRING)
+
+
+def where_type(product: Product, usable: tuple[Column, ...], filters: Callable[[Column], GraphQLInputObjectType]) -> GraphQLInputObjectType:
+    """Build a product's ``where`` input over the columns that may be used."""
+
+    def fields() -> dict[str, GraphQLInputField]:
+        found = {column.graphql_name: GraphQLInputField(filters(column)) for column in usable}
+        for name in ("and", "or"):
+            found[name] = GraphQLInputField(GraphQLList(GraphQLNonNull(where)))
+        found["not"] = GraphQLInputField(where)
+        return found
+
+    where = GraphQLInputObjectType(f"{product.type_name}Where", fields, description="All that is given must hold.")
+    return where
+
+
+def order_type(product: Product, usable: tuple[Column, ...]) -> GraphQLInputObjectType:
+    """Build a product's ``orderBy`` term: exactly one column with its direction."""
+    return GraphQLInputObjectType(
+        f"{product.type_name}OrderBy",
+        {column.graphql_name: GraphQLInputField(SORT_DIRECTION) for column in usable},
+        description="One column and its direction.",
+        is_one_of=True,
+    )
+
+
+def key_type(product: Product, scalar: Callable[[Column], GraphQLScalarType | GraphQLEnumType]) -> GraphQLInputObjectType:
+    """Build the input that names one row by its primary key."""
+    columns = [product.column_by_name[name] for name in product.primary_key]
+    return GraphQLInputObjectType(
+        f"{product.type_name}Key", {column.graphql_name: GraphQLInputField(GraphQLNonNull(scalar(column))) for column in columns}
+    )

@@ -1,0 +1,132 @@
+"""An operation's text -> the products and relationships that it names, for one view.
+
+Walks selections by what they would mean in the whole mesh, each fragment once per meaning, so that the slice holds what the
+text needs and nothing else. Rejects nothing: unknown names are left for validation. Touches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, SelectionSetNode
+
+from gateway.catalog.snapshot import Domain, Product, Snapshot
+from gateway.governance.ruling import ProductRuling, Standing
+
+__all__ = ["Reach", "reach_of"]
+
+RulingOf = Callable[[Product], ProductRuling]
+_INTROSPECTION = frozenset({"__schema", "__type"})
+
+
+@dataclass(slots=True)
+class Reach:
+    """What a text names. ``roots``: domain field -> product fields asked there; ``links``: product id -> relationship names followed.
+
+    ``forbidden``: listed products named at the root without access. ``introspects``: asks for ``__schema`` or ``__type``.
+    """
+
+    roots: dict[str, set[str]] = field(default_factory=dict)
+    links: dict[str, set[str]] = field(default_factory=dict)
+    forbidden: dict[str, Product] = field(default_factory=dict)
+    introspects: bool = False
+    asks_mesh: bool = False
+
+    def key(self) -> tuple[object, ...]:
+        """Identify the slice that this reach needs."""
+        return (
+            tuple(sorted((name, tuple(sorted(fields))) for name, fields in self.roots.items())),
+            tuple(sorted((id_, tuple(sorted(names))) for id_, names in self.links.items())),
+        )
+
+
+def reach_of(
+    snapshot: Snapshot, ruling_of: RulingOf, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Reach:
+    """Find what ``operation`` names. What is hidden from the view is treated as a misspelling."""
+    walk = _Walk(snapshot, ruling_of, fragments)
+    walk.root(operation.selection_set)
+    return walk.reach
+
+
+class _Walk:
+    def __init__(self, snapshot: Snapshot, ruling_of: RulingOf, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self.snapshot = snapshot
+        self.ruling_of = ruling_of
+        self.fragments = fragments
+        self.reach = Reach()
+        self._seen: set[tuple[str, str, str]] = set()
+
+    def root(self, selections: SelectionSetNode) -> None:
+        self._each(selections, ("root", ""), self._root_field)
+
+    def _root_field(self, node: FieldNode) -> None:
+        name = node.name.value
+        if name in _INTROSPECTION:
+            self.reach.introspects = True
+        elif name == "mesh":
+            self.reach.asks_mesh = True
+        elif (domain := self.snapshot.domains.get(name)) is not None and node.selection_set is not None:
+            self.reach.roots.setdefault(name, set())
+            self._each(node.selection_set, ("domain", name), lambda child: self._domain_field(domain, child))
+
+    def _domain_field(self, domain: Domain, node: FieldNode) -> None:
+        name = node.name.value
+        by_key = name.endswith("ByKey") and name not in domain.products
+        product = domain.products.get(name.removesuffix("ByKey") if by_key else name)
+        if product is None:
+            return
+        standing = self.ruling_of(product).standing
+        if standing is Standing.LISTED:
+            self.reach.forbidden[product.id] = product
+        if standing is not Standing.SERVED:
+            return
+        self.reach.roots[domain.graphql_name].add(name)
+        self.reach.links.setdefault(product.id, set())
+        if node.selection_set is not None:
+            (self._row if by_key else self._connection)(product, node.selection_set)
+
+    def _connection(self, product: Product, selections: SelectionSetNode) -> None:
+        def visit(node: FieldNode) -> None:
+            if node.selection_set is None:
+                return
+            match node.name.value:
+                case "nodes":
+                    self._row(product, node.selection_set)
+                case "edges":
+                    self._each(node.selection_set, ("edge", product.id), edge)
+
+        def edge(node: FieldNode) -> None:
+            if node.name.value == "node" and node.selection_set is not None:
+                self._row(product, node.selection_set)
+
+        self._each(selections, ("connection", product.id), visit)
+
+    def _row(self, product: Product, selections: SelectionSetNode) -> None:
+        def visit(node: FieldNode) -> None:
+            relation = product.relation_by_name.get(node.name.value)
+            if relation is None or node.selection_set is None:
+                return
+            target = self.snapshot.products[relation.target]
+            if self.ruling_of(target).standing is Standing.HIDDEN:
+                return
+            self.reach.links.setdefault(product.id, set()).add(relation.graphql_name)
+            self.reach.links.setdefault(target.id, set())
+            (self._connection if relation.many else self._row)(target, node.selection_set)
+
+        self._each(selections, ("row", product.id), visit)
+
+    def _each(self, selections: SelectionSetNode, meaning: tuple[str, str], visit: Callable[[FieldNode], None]) -> None:
+        for node in selections.selections:
+            match node:
+                case FieldNode():
+                    visit(node)
+                case InlineFragmentNode():
+                    self._each(node.selection_set, meaning, visit)
+                case FragmentSpreadNode():
+                    name = node.name.value
+                    fragment = self.fragments.get(name)
+                    if fragment is not None and (*meaning, name) not in self._seen:
+                        self._seen.add((*meaning, name))
+                        self._each(fragment.selection_set, meaning, visit)

@@ -1,0 +1,277 @@
+"""A reach and a view -> the slice of GraphQL schema that one operation is validated against.
+
+A slice holds the products that an operation names, as its caller may see them: hidden columns and relationships are not there,
+denied ones are (and answer null), inputs list only what the caller may use. Building a slice costs a fraction of a
+millisecond; nothing on a request path builds the whole mesh.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLEnumValue,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLString,
+)
+
+from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar
+from gateway.catalog.inputs import filter_type, is_graphql_enumeration, key_type, order_type, scalar_of_kind, where_type
+from gateway.catalog.names import column_name, type_name
+from gateway.catalog.reach import Reach, RulingOf
+from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
+from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
+
+__all__ = ["PAGE_INFO", "Slice", "Slices", "usable_columns"]
+
+PAGE_INFO = GraphQLObjectType(
+    "PageInfo",
+    {
+        "hasNextPage": GraphQLField(GraphQLNonNull(scalar_of_kind(Kind.BOOLEAN))),
+        "hasPreviousPage": GraphQLField(GraphQLNonNull(scalar_of_kind(Kind.BOOLEAN))),
+        "startCursor": GraphQLField(GraphQLString),
+        "endCursor": GraphQLField(GraphQLString),
+    },
+    description="Where this page stands; cursors are opaque and belong to the operation and the caller that they were given to.",
+)
+
+METADATA = GraphQLObjectType(
+    "ProductMetadata",
+    {
+        "generatedAt": GraphQLField(scalar_of_kind(Kind.INSTANT), description="When the port made this page."),
+        "version": GraphQLField(GraphQLString, description="The contract's version."),
+        "totalRecords": GraphQLField(
+            scalar_of_kind(Kind.LONG), description="Rows that you may see and that match, or null where that is not known."
+        ),
+        "sloStatus": GraphQLField(GraphQLString, description="MET, AT_RISK, BREACHED or UNKNOWN."),
+        "port": GraphQLField(GraphQLString, description="The output port that served it."),
+    },
+    description="How and from where a connection was served.",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """A schema for one reach and one set of rulings. ``product_of_type``: row type's name -> product."""
+
+    schema: GraphQLSchema
+    product_of_type: dict[str, Product]
+
+
+def usable_columns(product: Product, ruling: ProductRuling, *, wide: bool = False) -> tuple[Column, ...]:
+    """List the columns that may stand in inputs; ``wide``: all that the caller knows of."""
+    found = []
+    for column, field_ruling in zip(product.columns, ruling.fields, strict=True):
+        if column.is_comparable and not field_ruling.hidden and (wide or field_ruling.usable):
+            found.append(column)
+    return tuple(found)
+
+
+class Slices:
+    """Builds slices and keeps the last few, by reach and rulings."""
+
+    def __init__(self, snapshot: Snapshot, mesh_field: GraphQLField, *, kept_max: int = 256) -> None:
+        self._snapshot = snapshot
+        self._mesh_field = mesh_field
+        self._kept: OrderedDict[tuple[object, ...], tuple[Slice, tuple[ProductRuling, ...]]] = OrderedDict()
+        self._kept_max = kept_max
+
+    def of(self, reach: Reach, ruling_of: RulingOf, *, wide: bool = False) -> Slice:
+        """Return the slice for ``reach``. ``wide``: inputs list masked and denied columns too (only to tell a mistake from a refusal)."""
+        rulings = tuple(ruling_of(self._snapshot.products[id_]) for id_ in sorted(reach.links))
+        key = (reach.key(), tuple(map(id, rulings)), wide)  # rulings are interned, and kept below while their ids are
+        if (found := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+            return found[0]
+        built = _Builder(self._snapshot, ruling_of, reach, self._mesh_field, wide=wide).build()
+        self._kept[key] = (built, rulings)
+        if len(self._kept) > self._kept_max:
+            self._kept.popitem(last=False)
+        return built
+
+
+class _Builder:
+    def __init__(self, snapshot: Snapshot, ruling_of: RulingOf, reach: Reach, mesh_field: GraphQLField, *, wide: bool) -> None:
+        self.snapshot = snapshot
+        self.ruling_of = ruling_of
+        self.reach = reach
+        self.mesh_field = mesh_field
+        self.wide = wide
+        self._rows: dict[str, GraphQLObjectType] = {}
+        self._connections: dict[str, GraphQLObjectType] = {}
+        self._enums: dict[str, GraphQLEnumType] = {}
+        self._inputs: dict[tuple[str, str], GraphQLInputObjectType] = {}
+        self._filters: dict[str, GraphQLInputObjectType] = {}
+
+    def build(self) -> Slice:
+        fields = {"mesh": self.mesh_field}
+        for name, asked in sorted(self.reach.roots.items()):
+            domain = self.snapshot.domains[name]
+            domain_fields = {}
+            for product_field in sorted(asked):
+                domain_fields.update(self._root_fields(domain.products, product_field))
+            if not domain_fields:
+                continue
+            type_ = GraphQLObjectType(domain.type_name, domain_fields, description=f"Data products of the domain {domain.name}.")
+            fields[name] = GraphQLField(GraphQLNonNull(type_))
+        schema = GraphQLSchema(GraphQLObjectType("Query", fields))
+        schema._validation_errors = []  # made from checked names; validating it again costs more than building it
+        return Slice(schema, {self.snapshot.products[id_].type_name: self.snapshot.products[id_] for id_ in self._rows})
+
+    def _root_fields(self, products: object, name: str) -> dict[str, GraphQLField]:
+        assert isinstance(products, dict)
+        if (product := products.get(name)) is not None:
+            return {name: self._connection_field(product, description=product.contract.metadata.description)}
+        product = products[name.removesuffix("ByKey")]
+        ruling = self.ruling_of(product)
+        columns = usable_columns(product, ruling, wide=self.wide)
+        if not product.primary_key or any(product.column_by_name[key] not in columns for key in product.primary_key):
+            return {}
+        key = GraphQLArgument(
+            GraphQLNonNull(self._input("key", product, lambda: key_type(product, lambda column: self._input_scalar(product, column))))
+        )
+        return {name: GraphQLField(self._row(product), {"key": key}, description="One row by its primary key, or null.")}
+
+    def _connection_field(self, product: Product, *, description: str | None) -> GraphQLField:
+        ruling = self.ruling_of(product)
+        usable = usable_columns(product, ruling, wide=self.wide)
+        arguments = {
+            "first": GraphQLArgument(GraphQLInt, description="Rows on this page; 20 unless said."),
+            "after": GraphQLArgument(GraphQLString, description="A cursor of an earlier page."),
+        }
+        updated = product.contract.times.updated
+        if updated is not None and product.column_by_name[updated] in usable:
+            arguments["since"] = GraphQLArgument(
+                scalar_of_kind(Kind.INSTANT), description=f"Only rows with {updated} at or after this instant."
+            )
+        if usable:
+            where = self._input("where", product, lambda: where_type(product, usable, lambda column: self._filter(product, column)))
+            order = self._input("order", product, lambda: order_type(product, usable))
+            arguments["where"] = GraphQLArgument(where)
+            arguments["orderBy"] = GraphQLArgument(GraphQLList(GraphQLNonNull(order)))
+        reason = f"Use {product.graphql_name.rsplit('V', 1)[0]}." if product.deprecated else None
+        return GraphQLField(self._connection(product), arguments, description=description, deprecation_reason=reason)
+
+    def _connection(self, product: Product) -> GraphQLObjectType:
+        if (found := self._connections.get(product.id)) is not None:
+            return found
+        row = GraphQLNonNull(self._row(product))
+        edge = GraphQLObjectType(
+            f"{product.type_name}Edge", {"cursor": GraphQLField(GraphQLNonNull(GraphQLString)), "node": GraphQLField(row)}
+        )
+        connection = GraphQLObjectType(
+            f"{product.type_name}Connection",
+            {
+                "nodes": GraphQLField(GraphQLNonNull(GraphQLList(row))),
+                "edges": GraphQLField(GraphQLNonNull(GraphQLList(GraphQLNonNull(edge)))),
+                "pageInfo": GraphQLField(GraphQLNonNull(PAGE_INFO)),
+                "totalCount": GraphQLField(
+                    scalar_of_kind(Kind.LONG),
+                    description="Rows that you may see and that match, pages aside; exact, or null with an error.",
+                ),
+                "metadata": GraphQLField(GraphQLNonNull(METADATA)),
+            },
+        )
+        self._connections[product.id] = connection
+        return connection
+
+    def _row(self, product: Product) -> GraphQLObjectType:
+        if (found := self._rows.get(product.id)) is not None:
+            return found
+        ruling = self.ruling_of(product)
+
+        def fields() -> dict[str, GraphQLField]:
+            found = {}
+            for column, field_ruling in zip(product.columns, ruling.fields, strict=True):
+                if not field_ruling.hidden:
+                    type_ = self._output(column.field, column.type, type_name(product.type_name, column.name))
+                    found[column.graphql_name] = GraphQLField(type_, description=_described(column.field.description, field_ruling))
+            for name in sorted(self.reach.links.get(product.id, ())):
+                found[name] = self._relation(product.relation_by_name[name])
+            return found or {"_": GraphQLField(scalar_of_kind(Kind.BOOLEAN))}
+
+        row = self._rows[product.id] = GraphQLObjectType(product.type_name, fields, description=product.contract.metadata.description)
+        return row
+
+    def _relation(self, relation: Relation) -> GraphQLField:
+        target = self.snapshot.products[relation.target]
+        standing = self.ruling_of(target).standing
+        text = f"Partners in {target.id}." if relation.many else f"The partner in {target.id}, or null."
+        if standing is not Standing.SERVED:
+            text += f" You have no access; ask {target.contract.metadata.owner}."
+        if relation.many:
+            return self._connection_field(target, description=text)
+        return GraphQLField(self._row(target), description=text)
+
+    def _output(self, field: Field, type_: FieldType, name: str) -> GraphQLOutputType:
+        match type_:
+            case Scalar(kind=kind):
+                return scalar_of_kind(kind)
+            case Enumeration() if is_graphql_enumeration(type_):
+                return self._enum(type_, name)
+            case Enumeration():
+                return GraphQLString
+            case List(item=item):
+                return GraphQLList(self._output(field, item, name))
+            case Record(fields=members):
+                return GraphQLObjectType(
+                    name,
+                    {
+                        column_name(member.name): GraphQLField(
+                            self._output(member, member.type, type_name(name, member.name)), description=member.description
+                        )
+                        for member in members
+                    },
+                )
+            case Map():
+                return scalar_of_kind(Kind.JSON)
+
+    def _enum(self, type_: Enumeration, name: str) -> GraphQLEnumType:
+        if (found := self._enums.get(name)) is None:
+            found = self._enums[name] = GraphQLEnumType(name, {symbol: GraphQLEnumValue(symbol) for symbol in type_.symbols})
+        return found
+
+    def _filter(self, product: Product, column: Column) -> GraphQLInputObjectType:
+        name = type_name(product.type_name, column.name)
+        if not isinstance(column.type, Enumeration):
+            return filter_type(column, lambda type_: self._enum(type_, name))
+        if (found := self._filters.get(name)) is None:
+            found = self._filters[name] = filter_type(column, lambda type_: self._enum(type_, name))
+        return found
+
+    def _input_scalar(self, product: Product, column: Column) -> GraphQLScalarType | GraphQLEnumType:
+        if isinstance(column.type, Scalar):
+            return scalar_of_kind(column.type.kind)
+        if isinstance(column.type, Enumeration) and is_graphql_enumeration(column.type):
+            return self._enum(column.type, type_name(product.type_name, column.name))
+        return GraphQLString
+
+    def _input(self, what: str, product: Product, build: Callable[[], GraphQLInputObjectType]) -> GraphQLInputObjectType:
+        if (found := self._inputs.get((what, product.id))) is None:
+            found = self._inputs[what, product.id] = build()
+        return found
+
+
+def _described(text: str | None, ruling: FieldRuling) -> str | None:
+    why = f", because of {ruling.reason.because}" if ruling.reason is not None else ""
+    match ruling.access:
+        case Access.MASKED:
+            mask = ruling.mask.kind.value if ruling.mask is not None else "redact"
+            note = f"Masked for you ({mask}{why})."
+        case Access.DENIED:
+            note = f"Denied for you{why}; answers null."
+        case _:
+            return text
+    return f"{text} {note}" if text else note

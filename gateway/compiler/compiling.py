@@ -1,0 +1,152 @@
+"""A ruled plan -> executable.
+
+Decides which columns each read needs, generates the shaping functions and encodes what never changes. Accepts nothing but a
+`RuledPlan`; pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.catalog.snapshot import Product, Relation
+from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
+from gateway.compiler.plan import (
+    ColumnPick,
+    ConnectionPick,
+    CountPick,
+    CursorPick,
+    DomainPick,
+    EdgesPick,
+    ForeignPick,
+    MetadataPick,
+    PageInfoPick,
+    PartnerPick,
+    RowPick,
+    Rows,
+    TypenamePick,
+)
+from gateway.compiler.shaping import shape_of
+from gateway.compiler.structs import output_class
+from gateway.governance.masks import MaskKeys
+from gateway.governance.rule import RuledPlan, RulingOf
+from gateway.governance.ruling import Access
+
+__all__ = ["compile_plan"]
+
+
+def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_as_text: bool = False) -> Executable:
+    """Compile a ruled plan into what the engine runs."""
+    compiling = _Compiling(ruling_of, keys, long_as_text=long_as_text)
+    members: list[DomainSteps | ForeignPick | str] = []
+    for pick in ruled.plan.picks:
+        match pick:
+            case DomainPick():
+                members.append(compiling.domain(pick))
+            case ForeignPick():
+                members.append(pick)
+            case TypenamePick(type_name=name):
+                members.append(name)
+    return Executable(
+        ruled=ruled,
+        output=output_class(tuple(pick.key for pick in ruled.plan.picks)),
+        members=tuple(members),
+        products=tuple((id_, tuple(paths)) for id_, paths in compiling.paths.items()),
+        masked=msgspec.json.encode([receipt.entry() for receipt in ruled.masked]),
+        denied=msgspec.json.encode([receipt.entry() for receipt in ruled.denied]),
+    )
+
+
+class _Compiling:
+    def __init__(self, ruling_of: RulingOf, keys: MaskKeys, *, long_as_text: bool) -> None:
+        self.ruling_of = ruling_of
+        self.keys = keys
+        self.long_as_text = long_as_text
+        self.paths: dict[str, list[str]] = {}
+
+    def domain(self, pick: DomainPick) -> DomainSteps:
+        members: list[ConnectionStep | KeyStep | str] = []
+        for it in pick.picks:
+            match it:
+                case TypenamePick(type_name=name):
+                    members.append(name)
+                case ConnectionPick():
+                    members.append(self._connection(it))
+                case RowPick():
+                    members.append(self._key(it))
+        return DomainSteps(pick.key, output_class(tuple(it.key for it in pick.picks)), tuple(members))
+
+    def _key(self, pick: RowPick) -> KeyStep:
+        self._note(pick.product, pick.path)
+        shape, columns = self._rows(pick.rows)
+        key = _indices(pick.product, pick.product.primary_key)
+        return KeyStep(pick.product, self.ruling_of(pick.product), pick.path, columns | set(key), key, shape, pick.key_source)
+
+    def _partner(self, pick: PartnerPick) -> PartnerStep:
+        product = pick.rows.product
+        self._note(product, pick.path)
+        shape, columns = self._rows(pick.rows)
+        target = _indices(product, pick.relation.target_columns)
+        return PartnerStep(product, self.ruling_of(product), pick.path, columns | set(target), target, shape)
+
+    def _connection(self, pick: ConnectionPick) -> ConnectionStep:
+        product = pick.product
+        self._note(product, pick.path)
+        target = _indices(product, pick.relation.target_columns) if pick.relation is not None else ()
+        shapes: list[RowShape] = []
+        columns: set[int] = set(target)
+        for rows in pick.row_sets:
+            shape, needed = self._rows(rows)
+            shapes.append(shape)
+            columns |= needed
+        cursors = any(isinstance(it, CursorPick) for part in pick.parts if isinstance(part, EdgesPick) for it in part.picks)
+        page_names = {name for part in pick.parts if isinstance(part, PageInfoPick) for _, name in part.names}
+        counts = any(isinstance(part, CountPick) for part in pick.parts) or any(
+            name == "totalRecords" for part in pick.parts if isinstance(part, MetadataPick) for _, name in part.names
+        )
+        return ConnectionStep(
+            product,
+            self.ruling_of(product),
+            pick.path,
+            frozenset(columns),
+            target,
+            arguments=pick.arguments,
+            unusable=pick.unusable,
+            parts=pick.parts,
+            row_shapes=tuple(shapes),
+            output=output_class(tuple(part.key for part in pick.parts)),
+            counts=counts,
+            cursors=cursors or bool(page_names & {"startCursor", "endCursor"}),
+            pages=bool(page_names & {"hasNextPage", "endCursor"}),
+        )
+
+    def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:
+        shape, tests = shape_of(rows, self.keys, long_as_text=self.long_as_text)
+        product = rows.product
+        columns: set[int] = set()
+        cells: list[tuple[str, int]] = []
+        children: list[Child] = []
+        for pick in rows.picks:
+            match pick:
+                case ColumnPick(ruling=ruling) if ruling is not None and (ruling.access is not Access.DENIED or ruling.varies):
+                    index = product.columns.index(pick.column)
+                    columns.add(index)
+                    cells.append((pick.key, index))
+                case PartnerPick(denied=False):
+                    children.append(self._child(product, pick.relation, self._partner(pick)))
+                case ConnectionPick(denied=False, relation=relation) if relation is not None:
+                    children.append(self._child(product, relation, self._connection(pick)))
+        for child in children:
+            columns.update(child.own)
+        return RowShape(product, shape, tuple(children), tests, tuple(cells), rows.path), frozenset(columns)
+
+    def _child(self, product: Product, relation: Relation, step: PartnerStep | ConnectionStep) -> Child:
+        return Child(relation, _indices(product, relation.own_columns), step)
+
+    def _note(self, product: Product, path: tuple[str, ...]) -> None:
+        self.paths.setdefault(product.id, []).append(".".join(path))
+
+
+def _indices(product: Product, names: Iterable[str]) -> tuple[int, ...]:
+    return tuple(product.columns.index(product.column_by_name[name]) for name in names)

@@ -1,0 +1,126 @@
+"""What a compiled operation is made of: one step per read, with the functions that shape its rows.
+
+Made by `gateway.compiler.compiling`, run by the engine. Everything here is decided; only values are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.catalog.snapshot import Product, Relation
+from gateway.compiler.plan import ConnectionPart, ForeignPick, Source
+from gateway.governance.rule import RuledPlan
+from gateway.governance.ruling import ProductRuling
+
+__all__ = ["Child", "ConnectionStep", "Executable", "KeyStep", "PartnerStep", "RowShape", "Step", "row_attribute"]
+
+Shape = Callable[[Sequence[Any], Sequence["Partners"], Sequence[Callable[[Any], bool | None]]], list[Any]]
+"""(rows, one `Partners` per child, one test per row rule) -> one output object per row, same order."""
+
+
+class Partners(dict[Any, Any]):
+    """Key -> shaped partner(s); ``absent`` stands for parents without any (and for all, when the read failed)."""
+
+    __slots__ = ("absent",)
+
+    def __init__(self, absent: Any) -> None:
+        super().__init__()
+        self.absent = absent
+
+
+def row_attribute(index: int) -> str:
+    """Name a column's attribute in row structs, by its place in the contract."""
+    return f"c{index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A read per parent row: keys are taken from ``own`` (column indices) of the parent."""
+
+    relation: Relation
+    own: tuple[int, ...]
+    step: PartnerStep | ConnectionStep
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What one selection makes of each row. ``tests``: whether ``shape`` asks which row rules a row satisfies."""
+
+    product: Product
+    shape: Shape
+    children: tuple[Child, ...]
+    tests: bool
+    cell_paths: tuple[tuple[str, int], ...]
+    """(response key, column index) of each column that is shown, for errors about single cells."""
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One read of one product. ``columns``: indices that the answer or its joins need."""
+
+    product: Product
+    ruling: ProductRuling
+    path: tuple[str, ...]
+    columns: frozenset[int]
+    target: tuple[int, ...]
+    """Column indices of the key that parents look up by; empty at the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerStep(Step):
+    """The to-one partners of a batch of parents."""
+
+    rows: RowShape
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStep(Step):
+    """One row by primary key."""
+
+    rows: RowShape
+    key: Source
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStep(Step):
+    """A page, or a page per parent. ``row_shapes``: one per selection over the rows, in the order of ``parts``."""
+
+    arguments: Mapping[str, Source]
+    unusable: frozenset[str]
+    parts: tuple[ConnectionPart, ...]
+    row_shapes: tuple[RowShape, ...]
+    output: type[msgspec.Struct]
+    counts: bool
+    cursors: bool
+    """Whether edges or page ends show cursors."""
+    pages: bool
+    """Whether ``hasNextPage`` (or an end cursor) is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSteps:
+    """A domain's object: output class, and its members in order (constants stand as they are)."""
+
+    key: str
+    output: type[msgspec.Struct]
+    members: tuple[ConnectionStep | KeyStep | str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Executable:
+    """A whole operation, ready to run with variables. ``foreign``: root fields that Strawberry answers."""
+
+    ruled: RuledPlan
+    output: type[msgspec.Struct]
+    members: tuple[DomainSteps | ForeignPick | str, ...]
+    products: tuple[tuple[str, tuple[str, ...]], ...]
+    """(product id, response paths) of every product read."""
+    masked: bytes
+    """JSON of the receipts ``masked``."""
+    denied: bytes
+    """JSON of the receipts ``denied``."""

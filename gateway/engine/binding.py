@@ -1,0 +1,118 @@
+"""A compiled operation and one request's values -> bound questions, all of them before any read.
+
+Coerces variables and literals as GraphQL prescribes; refuses what validation could not see (BAD_USER_INPUT,
+MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+from contracts.predicates import Predicate, columns_of
+from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
+from gateway.compiler.plan import MISSING
+from gateway.engine.budget import Bounds
+from gateway.engine.conditions import check_usable, key_values, order_terms, where_predicate
+from gateway.engine.reader import Asked
+from gateway.errors import GatewayError
+from gateway.governance.cursors import CursorCodec
+
+__all__ = ["Bound", "Values", "bind", "open_place"]
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What one request supplies: coerced variables and literals."""
+
+    variables: Mapping[str, Any]
+    literals: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One list's question. ``bound_to``: what its cursors belong to; ``after``: the cursor given, opened when the list is known."""
+
+    asked: Asked
+    bound_to: bytes
+    after: str | None
+
+
+def bind(
+    executable: Executable, values: Values, bounds: Bounds, *, decision: bytes, rules: Mapping[str, tuple[Predicate, ...]]
+) -> dict[tuple[str, ...], Bound | tuple[Any, ...]]:
+    """Bind every list and key look-up of an operation, by response path.
+
+    ``decision``: digest of the caller's decision key; ``rules``: product id -> row rules with this caller's claims.
+    """
+    found: dict[tuple[str, ...], Bound | tuple[Any, ...]] = {}
+
+    def step(one: ConnectionStep | KeyStep | PartnerStep) -> None:
+        match one:
+            case ConnectionStep():
+                found[one.path] = _connection(one, values, bounds, decision, rules[one.product.id])
+                for shape in one.row_shapes:
+                    children(shape)
+            case KeyStep():
+                found[one.path] = key_values(one.product, one.key(values.variables, values.literals))
+                children(one.rows)
+            case PartnerStep():
+                children(one.rows)
+
+    def children(shape: RowShape) -> None:
+        child: Child
+        for child in shape.children:
+            step(child.step)
+
+    for member in executable.members:
+        if isinstance(member, DomainSteps):
+            for it in member.members:
+                if not isinstance(it, str):
+                    step(it)
+    return found
+
+
+def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: bytes, rules: tuple[Predicate, ...]) -> Bound:
+    given = {name: value for name, source in step.arguments.items() if (value := source(values.variables, values.literals)) is not MISSING}
+    product = step.product
+    first = given.get("first")
+    first = bounds.rows_default if first is None else first
+    if first < 0:
+        raise GatewayError("BAD_USER_INPUT", f"first of {'.'.join(step.path)} is negative.", hint="Ask for 0 rows or more.")
+    if first > bounds.rows_max:
+        raise GatewayError(
+            "LIMIT_EXCEEDED",
+            f"first of {'.'.join(step.path)} is over {bounds.rows_max}.",
+            hint=f"Ask for at most {bounds.rows_max} rows, and page with after.",
+        )
+    where = where_predicate(product, given.get("where"))
+    order = order_terms(product, given.get("orderBy"))
+    since = given.get("since")
+    if step.unusable:
+        named = columns_of(where) | {term.column for term in order}
+        updated = product.contract.times.updated
+        if since is not None and updated is not None:
+            named |= {updated}
+        check_usable(product, named, step.unusable)
+    asked = Asked(where, since, order, first, counts=step.counts, places=step.cursors)
+    after = given.get("after")
+    bound_to = b""
+    if after is not None or step.cursors:
+        ruled = (
+            step.ruling.contract,
+            step.ruling.row_rules,
+            rules,
+            tuple((it.column, it.access.value, it.usable) for it in step.ruling.fields),
+        )
+        text = repr((product.id, product.contract.revision, order, where, since, ruled)).encode()
+        bound_to = blake2b(text + decision, digest_size=16).digest()
+    return Bound(asked, bound_to, after)
+
+
+def open_place(bound: Bound, codec: CursorCodec, parent: bytes = b"") -> Asked:
+    """Open the cursor given, for the list under ``parent`` (encoded key; empty at the root)."""
+    if bound.after is None:
+        return bound.asked
+    return replace(bound.asked, place=codec.open(bound.after, bound.bound_to + parent))

@@ -1,0 +1,85 @@
+"""``where``, ``orderBy`` and key arguments, coerced -> predicates, orders and keys in the contract's columns.
+
+Rejects nulls where a value is needed (BAD_USER_INPUT) and columns whose ruling in this answer is not clear
+(MASKED_FIELD_IN_PREDICATE), always before any read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.predicates import TRUE, Compare, Not, Operator, Predicate, conjunction, disjunction
+from domain_adapters.port import Nulls, Order
+from gateway.catalog.inputs import DIRECTIONS
+from gateway.catalog.snapshot import Column, Product
+from gateway.errors import GatewayError
+
+__all__ = ["check_usable", "key_values", "order_terms", "where_predicate"]
+
+_LISTS = (Operator.IN, Operator.NOT_IN)
+
+
+def where_predicate(product: Product, value: Mapping[str, Any] | None) -> Predicate:
+    """Read a ``where`` argument; everything given must hold."""
+    parts: list[Predicate] = []
+    for name, inner in (value or {}).items():
+        if inner is None:
+            raise _null(name)
+        match name:
+            case "and":
+                parts.extend(where_predicate(product, it) for it in inner)
+            case "or":
+                parts.append(disjunction(*(where_predicate(product, it) for it in inner)))
+            case "not":
+                parts.append(Not(where_predicate(product, inner)))
+            case _:
+                parts.extend(_comparison(product.column_by_graphql_name[name], operator, it) for operator, it in inner.items())
+    return conjunction(*parts) if parts else TRUE
+
+
+def _comparison(column: Column, operator: str, value: Any) -> Predicate:
+    if value is None or (isinstance(value, list) and None in value):
+        raise _null(f"{column.graphql_name}.{operator}")
+    known = Operator(operator)
+    return Compare(column.name, known, tuple(value) if known in _LISTS else value)
+
+
+def _null(name: str) -> GatewayError:
+    return GatewayError(
+        "BAD_USER_INPUT", f"null is no condition for {name}.", hint="Use isNull to ask for nulls, or leave the condition out."
+    )
+
+
+def order_terms(product: Product, value: list[Mapping[str, str]] | None) -> tuple[Order, ...]:
+    """Read an ``orderBy`` argument; a column that is named again adds nothing."""
+    terms: dict[str, Order] = {}
+    for term in value or ():
+        ((name, direction),) = term.items()
+        if direction is None:
+            raise _null(name)
+        descending, nulls = DIRECTIONS[direction]
+        column = product.column_by_graphql_name[name].name
+        terms.setdefault(column, Order(column, descending, Nulls(nulls)))
+    return tuple(terms.values())
+
+
+def key_values(product: Product, value: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Read a ``key`` argument: one value per primary key column."""
+    found = tuple(value.get(product.column_by_name[name].graphql_name) for name in product.primary_key)
+    if None in found:
+        raise _null("key")
+    return found
+
+
+def check_usable(product: Product, columns: frozenset[str], unusable: frozenset[str]) -> None:
+    """Refuse columns that this answer does not show in clear."""
+    for name in sorted(columns & unusable):
+        shown = product.column_by_name[name].graphql_name
+        raise GatewayError(
+            "MASKED_FIELD_IN_PREDICATE",
+            f"{shown} of {product.id} is masked or denied for you in this answer, so it cannot filter, sort or page it.",
+            field=shown,
+            product=product.id,
+            owner=product.contract.metadata.owner,
+        )

@@ -1,0 +1,117 @@
+"""Where a row stands in a list, as what a cursor holds, and which rows come after it.
+
+Two kinds. *Keyset*: the row's values of the whole order; the rows after it are a condition. *Page*: a level-0 port's own cursor,
+an offset in the page it leads to, and a fingerprint of the row before the place, so that a page that changed is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cmp_to_key
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from contracts.fields import FieldType
+from contracts.predicates import FALSE, Compare, Operator, Predicate, conjunction, disjunction
+from domain_adapters.port import Nulls, Order
+from domain_adapters.values import parser_of
+from gateway.errors import GatewayError
+
+__all__ = ["PagePlace", "after", "fingerprint", "pack_keyset", "pack_page", "sort_key", "unpack_keyset", "unpack_page"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class PagePlace:
+    """``cursor``: the port's, None for its first page. ``print_``: of the row at ``offset - 1``, empty at offset 0."""
+
+    cursor: str | None = None
+    offset: int = 0
+    print_: str = ""
+
+
+def pack_keyset(values: Sequence[Any]) -> bytes:
+    """Write a keyset place; values in their wire form."""
+    return b"k" + _encode(values)
+
+
+def unpack_keyset(payload: bytes, types: Sequence[FieldType]) -> tuple[Any, ...]:
+    """Read a keyset place back into values of ``types``."""
+    if payload[:1] != b"k":
+        raise _other()
+    values = msgspec.json.decode(payload[1:])
+    if len(values) != len(types):
+        raise _other()
+    try:
+        return tuple(parser_of(type_)(value) for type_, value in zip(types, values, strict=True))
+    except ValueError:
+        raise _other() from None
+
+
+def pack_page(place: PagePlace) -> bytes:
+    """Write a page place."""
+    return b"p" + _encode([place.cursor, place.offset, place.print_])
+
+
+def unpack_page(payload: bytes) -> PagePlace:
+    """Read a page place back."""
+    if payload[:1] != b"p":
+        raise _other()
+    return PagePlace(*msgspec.json.decode(payload[1:]))
+
+
+def _other() -> GatewayError:
+    return GatewayError("CURSOR_EXPIRED", "The list this cursor belongs to is now served in another way.")
+
+
+def fingerprint(cells: Sequence[Any]) -> str:
+    """Condense what identifies a row."""
+    return blake2b(_encode(cells), digest_size=8).hexdigest()
+
+
+def after(order: Sequence[Order], values: Sequence[Any]) -> Predicate:
+    """Give the condition of the rows that come after ``values`` in ``order``."""
+    choices: list[Predicate] = []
+    equal: list[Predicate] = []
+    for term, value in zip(order, values, strict=True):
+        later = _later(term, value)
+        if later != FALSE:
+            choices.append(conjunction(*equal, later))
+        equal.append(Compare(term.column, Operator.IS_NULL, True) if value is None else Compare(term.column, Operator.EQ, value))
+    return disjunction(*choices)
+
+
+def _later(term: Order, value: Any) -> Predicate:
+    nulls_last = term.nulls is Nulls.LAST
+    if value is None:
+        return FALSE if nulls_last else Compare(term.column, Operator.IS_NULL, False)
+    beyond = Compare(term.column, Operator.LT if term.descending else Operator.GT, value)
+    return disjunction(beyond, Compare(term.column, Operator.IS_NULL, True)) if nulls_last else beyond
+
+
+def sort_key(order: Sequence[Order], cells: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return the key function that sorts rows by ``order``; ``cells`` gives each term's cell of a row."""
+    terms = tuple(zip(order, cells, strict=True))
+    if all(not term.descending and term.nulls is Nulls.LAST for term, _ in terms):
+        return lambda row: tuple((value is None, _Null if value is None else value) for _, cell in terms for value in (cell(row),))
+
+    def compare(one: Any, other: Any) -> int:
+        for term, cell in terms:
+            left, right = cell(one), cell(other)
+            if left is None or right is None:
+                if left is right:
+                    continue
+                first = (left is None) == (term.nulls is Nulls.FIRST)
+                return -1 if first else 1
+            if left != right:
+                return 1 if (left < right) == term.descending else -1
+        return 0
+
+    return cmp_to_key(compare)
+
+
+_Null = ""

@@ -1,0 +1,32 @@
+"""A condition and a port's capabilities -> the part that the port applies and the part that is left for the gateway.
+
+Pure. What is pushed is only ever a conjunct of the whole, so pushing it never loses a row.
+"""
+
+from __future__ import annotations
+
+from contracts.predicates import TRUE, And, Compare, Not, Or, Predicate, conjunction
+from domain_adapters.port import Capabilities
+
+__all__ = ["can_push", "divide"]
+
+
+def can_push(predicate: Predicate, capabilities: Capabilities) -> bool:
+    """Whether the port applies the whole condition."""
+    match predicate:
+        case Compare(column=column, operator=operator):
+            return capabilities.tests(column, operator)
+        case And(parts=parts) if all(isinstance(part, Compare) for part in parts):
+            return all(can_push(part, capabilities) for part in parts)
+        case And(parts=parts) | Or(parts=parts):
+            return capabilities.boolean and all(can_push(part, capabilities) for part in parts)
+        case Not(part=part):
+            return capabilities.boolean and can_push(part, capabilities)
+
+
+def divide(predicate: Predicate, capabilities: Capabilities) -> tuple[Predicate, Predicate]:
+    """Split a condition into (pushed, left over); `TRUE` stands for nothing."""
+    parts = predicate.parts if isinstance(predicate, And) else (predicate,)
+    pushed = [part for part in parts if can_push(part, capabilities)]
+    left = [part for part in parts if not can_push(part, capabilities)]
+    return conjunction(*pushed) if pushed else TRUE, conjunction(*left) if left else TRUE
