@@ -65,6 +65,8 @@ def mask_function(mask: Mask, type_: FieldType, keys: MaskKeys, domain: str) -> 
 
     Raises: `ValueError` where the mask does not fit the type.
     """
+    if mask.kind is MaskKind.ROUND and (mask.to is None or _STEP_TEXT(mask.to) is None):
+        raise ValueError("round needs to: a positive step in decimal digits")
     if not fits(mask, type_):
         raise ValueError(f"mask {mask.kind} does not fit type {_name(type_)}")
     if mask.kind is MaskKind.NULLIFY:
@@ -214,19 +216,10 @@ def _truncate(to: str | None, type_: Scalar) -> MaskFunction:
 
 
 def _round(to: str | None, type_: Scalar) -> MaskFunction:
-    if to is None or _STEP_TEXT(to) is None or not Decimal(to):
-        raise ValueError("round needs to: a positive step in decimal digits")
-    step = Decimal(to)
+    step = Decimal(to or 0)
     if type_.kind in _INT_BITS:
-        if step != step.to_integral_value():
-            raise ValueError("whole numbers round to a whole step")
         return _round_int(int(step), _INT_BITS[type_.kind])
-    if type_.kind is Kind.FLOAT:
-        return _round_float(step)
-    scale = type_.scale or 0
-    if -int(step.normalize().as_tuple().exponent) > scale:
-        raise ValueError(f"a step of {to} does not fit a decimal of scale {scale}")
-    return _round_decimal(step, scale, type_.precision)
+    return _round_float(step) if type_.kind is Kind.FLOAT else _round_decimal(step, type_.scale or 0, type_.precision)
 
 
 def _round_int(step: int, bits: int) -> MaskFunction:

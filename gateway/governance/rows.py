@@ -6,17 +6,15 @@ under a ``not``, a false part would be true. Nothing here raises for what a toke
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
-from contracts.fields import Enumeration, FieldType, Kind, Scalar, Unit
+from contracts.fields import Enumeration, FieldType, Kind, Scalar
 from contracts.model import Contract
 from contracts.predicates import FALSE, TRUE, And, Claim, Compare, Not, Operator, Or, Predicate, compile_test, disjunction
+from domain_adapters.values import parse
 from gateway.caller import Caller
 from gateway.governance.facts import CLAIM_ITEMS_MAX, claim_at, claims_of
 from gateway.governance.ruling import FieldRuling, ProductRuling
@@ -28,10 +26,8 @@ CellOf = Callable[[str], Callable[[Any], Any]]
 
 _MANY = (Operator.IN, Operator.NOT_IN)
 _TEXTUAL = (Operator.CONTAINS, Operator.STARTS_WITH)
-_WHOLE = re.compile(r"(?:0|-?[1-9]\d{0,18})", re.ASCII).fullmatch
 _NUMBER = re.compile(r"-?\d{1,60}(?:\.\d{1,60})?", re.ASCII).fullmatch
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
-_INT_BITS = {Kind.INT: 31, Kind.LONG: 63}
+_BOOLEANS = {"true": True, "false": False}
 
 
 class _MisfitError(Exception):
@@ -140,54 +136,26 @@ def _type(contract: Contract, column: str) -> FieldType:
 
 def _coerce(value: Any, type_: FieldType) -> Any:
     """Take a claim's value to the column's type, or raise."""
-    try:
-        found = _coerced(value, type_)
-    except (ValueError, OverflowError, InvalidOperation):
-        found = None
-    if found is None:
-        raise _MisfitError
-    return found
-
-
-def _coerced(value: Any, type_: FieldType) -> Any:
     match type_:
-        case Enumeration(symbols=symbols):
-            return value if isinstance(value, str) and value in symbols else None
-        case Scalar(kind=Kind.STRING):
-            return value if isinstance(value, str) else None
+        case Enumeration():
+            readable = isinstance(value, str)
         case Scalar(kind=Kind.BOOLEAN):
-            return value if isinstance(value, bool) else {"true": True, "false": False}.get(value) if isinstance(value, str) else None
-        case Scalar(kind=Kind.INT | Kind.LONG as kind):
-            return _whole(value, _INT_BITS[kind])
-        case Scalar(kind=Kind.FLOAT):
-            number = _decimal(value)
-            found = None if number is None else float(number)
-            return found if found is not None and math.isfinite(found) else None
-        case Scalar(kind=Kind.DECIMAL):
-            return _decimal(value)
-        case Scalar(kind=Kind.UUID):
-            return str(UUID(value)) if isinstance(value, str) and len(value) == 36 else None
-        case Scalar(kind=Kind.DATE):
-            return dt.date.fromisoformat(value) if isinstance(value, str) and _DATE(value) else None
-        case Scalar(kind=Kind.INSTANT, unit=unit) if unit is not Unit.NANOS:
-            moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
-            return moment.astimezone(dt.UTC) if moment is not None and moment.tzinfo is not None else None
+            value = _BOOLEANS.get(value, value) if isinstance(value, str) else value
+            readable = isinstance(value, bool)
+        case Scalar(kind=Kind.INT | Kind.LONG | Kind.FLOAT | Kind.DECIMAL as kind):
+            # Tokens often carry numbers as text.
+            if isinstance(value, str) and _NUMBER(value):
+                value = float(value) if kind is Kind.FLOAT else value if kind is Kind.DECIMAL else Decimal(value)
+            readable = not isinstance(value, bool)
+        case Scalar(kind=Kind.JSON | Kind.BYTES):
+            readable = False
+        case Scalar():
+            readable = isinstance(value, str)
         case _:
-            return None
-
-
-def _whole(value: Any, bits: int) -> int | None:
-    number = int(value) if isinstance(value, str) and _WHOLE(value) else value
-    if not isinstance(number, int) or isinstance(number, bool):
-        return None
-    return number if -(1 << bits) <= number < (1 << bits) else None
-
-
-def _decimal(value: Any) -> Decimal | None:
-    if isinstance(value, str):
-        return Decimal(value) if _NUMBER(value) else None
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return Decimal(value) if value.bit_length() <= 200 else None
-    return Decimal(repr(value)) if isinstance(value, float) and math.isfinite(value) else None
+            readable = False
+    if not readable or value is None:
+        raise _MisfitError
+    try:
+        return parse(type_, value)
+    except ValueError:
+        raise _MisfitError from None

@@ -206,7 +206,7 @@ def _share(raw: Any, *, percent: bool) -> float | None:
     if number is None or not 0 <= number <= 100:
         return None
     # 1 is all of it: a product of which one row in a hundred is there would say 0.01 or 1 %.
-    return number / 100 if percent or number > 1 else number
+    return round(number / 100, 12) if percent or number > 1 else number
 
 
 def _moment(raw: Any) -> dt.datetime | None:
