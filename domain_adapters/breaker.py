@@ -67,15 +67,17 @@ class Breaker:
         self._rest_s = self._first_rest_s
 
     def failed(self, retry_after_s: float | None = None) -> None:
-        """Count a failure; ``retry_after_s``: the endpoint itself asked to be left alone for so long."""
+        """Count a failure; ``retry_after_s``: the endpoint asked to be left alone for so long, which makes the rest longer.
+
+        It does not open the circuit: one request that was too much must not take the port from all others.
+        """
         self._failures += 1
         if self._on_trial:
             self._rest_s = min(self._rest_s * 2, self._rest_max_s)
-        elif retry_after_s is None and self._failures < self._failures_max:
+        elif self._failures < self._failures_max:
             return
         self._on_trial = False
-        rest_s = self._rest_s if retry_after_s is None else min(retry_after_s, self._rest_max_s)
-        self._open_until_s = self._clock() + rest_s
+        self._open_until_s = self._clock() + min(max(self._rest_s, retry_after_s or 0.0), self._rest_max_s)
 
     def abandoned(self) -> None:
         """Note that the request ended without telling anything about the endpoint."""

@@ -372,9 +372,11 @@ def test_after_a_rest_one_request_tries_and_decides() -> None:
     assert circuit(breaker) is Circuit.HALF_OPEN
 
 
-def test_an_endpoint_that_asks_to_be_left_alone_is_but_not_for_ever() -> None:
+def test_an_endpoint_that_asks_to_be_left_alone_rests_longer_but_not_for_ever() -> None:
     clock = Clock()
-    breaker, fail = failing(clock, rest_max_s=30.0)
+    breaker, fail = failing(clock, failures_max=2, rest_max_s=30.0)
+    fail(retry_after_s=7.0)
+    assert circuit(breaker) is Circuit.CLOSED
     fail(retry_after_s=7.0)
     clock.now_s += 6.9
     assert circuit(breaker) is Circuit.OPEN
@@ -402,11 +404,11 @@ async def test_an_open_circuit_spares_the_endpoint(server: CrookedServer) -> Non
     await port.aclose()
 
 
-async def test_retry_after_opens_the_circuit_at_once(server: CrookedServer) -> None:
-    port = with_breaker(server, "/busy", Breaker(Clock()))
-    with pytest.raises(PortUnavailableError):
+async def test_how_long_to_wait_is_told(server: CrookedServer) -> None:
+    port = opened(server, "/busy")
+    with pytest.raises(PortUnavailableError) as caught:
         await port.read(Read(), CALL)
-    assert circuit(port) is Circuit.OPEN
+    assert (caught.value.retry_after_s, port.circuit) == (7.0, Circuit.CLOSED)
     await port.aclose()
 
 
