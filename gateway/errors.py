@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["CODES", "Code", "Fault", "GatewayError", "code_of"]
+__all__ = ["CODES", "Code", "Fault", "GatewayError", "RefusedError", "code_of"]
 
 
 class Fault(StrEnum):
@@ -116,3 +116,12 @@ class GatewayError(Exception):
             found["path"] = list(self.path)
         found["extensions"] = {"code": self.code.name, "hint": self.hint, **self.extensions}
         return found
+
+
+class RefusedError(GatewayError):
+    """A request refused for several reasons at once; it counts as the first."""
+
+    def __init__(self, errors: tuple[GatewayError, ...]) -> None:
+        first = errors[0]
+        super().__init__(first.code.name, first.message, hint=first.hint, path=first.path, locations=first.locations, **first.extensions)
+        self.errors = errors

@@ -18,11 +18,10 @@ from graphql import (
     GraphQLScalarType,
     GraphQLString,
 )
-from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from contracts.fields import Enumeration, Kind, Scalar
 from contracts.predicates import Operator
+from gateway.catalog.mesh import mesh_schema
 from gateway.catalog.names import is_name
 from gateway.catalog.scalars import NAME_OF_KIND, SCALARS
 from gateway.catalog.snapshot import Column, Product
@@ -30,7 +29,6 @@ from gateway.catalog.snapshot import Column, Product
 __all__ = [
     "DIRECTIONS",
     "SORT_DIRECTION",
-    "converter",
     "filter_type",
     "is_graphql_enumeration",
     "key_type",
@@ -60,19 +58,13 @@ _TEXT = (Operator.CONTAINS, Operator.STARTS_WITH)
 
 
 @cache
-def converter() -> GraphQLCoreConverter:
-    """Return the Strawberry converter that owns the mesh's scalars."""
-    return GraphQLCoreConverter(StrawberryConfig(scalar_map=SCALARS), scalar_overrides={}, scalar_map=SCALARS, get_fields=lambda _: [])
-
-
-@cache
 def scalar_of_kind(kind: Kind) -> GraphQLScalarType:
     """Return the scalar of a kind; always the same object."""
     plain = {Kind.BOOLEAN: GraphQLBoolean, Kind.INT: GraphQLInt, Kind.FLOAT: GraphQLFloat, Kind.STRING: GraphQLString}
     if kind in plain:
         return plain[kind]
     marker = next(marker for marker, definition in SCALARS.items() if definition.name == NAME_OF_KIND[kind])
-    return converter().from_scalar(marker)  # type: ignore[arg-type]
+    return mesh_schema().schema_converter.from_scalar(marker)  # type: ignore[arg-type]
 
 
 def output_scalar(column_type: Scalar) -> GraphQLScalarType:

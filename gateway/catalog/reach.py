@@ -68,8 +68,19 @@ class _Walk:
         elif name == "mesh":
             self.reach.asks_mesh = True
         elif (domain := self.snapshot.domains.get(name)) is not None and node.selection_set is not None:
-            self.reach.roots.setdefault(name, set())
+            asked = self.reach.roots.setdefault(name, set())
             self._each(node.selection_set, ("domain", name), lambda child: self._domain_field(domain, child))
+            if not asked:
+                self._stand_in(domain)
+
+    def _stand_in(self, domain: Domain) -> None:
+        """Let a domain of which nothing is named right exist all the same, if it does for this view."""
+        for product in domain.products.values():
+            if self.ruling_of(product).standing is Standing.SERVED:
+                self.reach.roots[domain.graphql_name].add(product.graphql_name)
+                self.reach.links.setdefault(product.id, set())
+                return
+        del self.reach.roots[domain.graphql_name]
 
     def _domain_field(self, domain: Domain, node: FieldNode) -> None:
         name = node.name.value

@@ -176,7 +176,8 @@ def _unique(columns: tuple[Column, ...], product: str) -> dict[str, Column]:
     for column in columns:
         if (other := found.setdefault(column.graphql_name, column)) is not column:
             raise CatalogError(
-                f"columns {other.name} and {column.name} of {product} would both be called {column.graphql_name} in GraphQL; rename one of them"
+                f"columns {other.name} and {column.name} of {product} would both be called {column.graphql_name} in GraphQL; "
+                "rename one of them"
             )
     return found
 

@@ -53,6 +53,7 @@ def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_
         output=output_class(tuple(pick.key for pick in ruled.plan.picks)),
         members=tuple(members),
         products=tuple((id_, tuple(paths)) for id_, paths in compiling.paths.items()),
+        rulings={product.id: ruling_of(product) for product in ruled.plan.products},
         masked=msgspec.json.encode([receipt.entry() for receipt in ruled.masked]),
         denied=msgspec.json.encode([receipt.entry() for receipt in ruled.denied]),
     )

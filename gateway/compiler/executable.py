@@ -120,6 +120,8 @@ class Executable:
     members: tuple[DomainSteps | ForeignPick | str, ...]
     products: tuple[tuple[str, tuple[str, ...]], ...]
     """(product id, response paths) of every product read."""
+    rulings: Mapping[str, ProductRuling]
+    """Product id -> the ruling that everything here was compiled under."""
     masked: bytes
     """JSON of the receipts ``masked``."""
     denied: bytes

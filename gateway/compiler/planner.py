@@ -212,7 +212,9 @@ class _Planner:
         for directive in node.directives or ():
             name = directive.name.value
             if name in ("skip", "include"):
-                value = directive.arguments[0].value
+                arguments = directive.arguments
+                assert arguments
+                value = arguments[0].value
                 assert isinstance(value, (VariableNode, BooleanValueNode))
                 holds = self.conditions[value.name.value] if isinstance(value, VariableNode) else value.value
                 if holds is (name == "skip"):

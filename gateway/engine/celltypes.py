@@ -120,8 +120,7 @@ def _record(members: tuple[tuple[str, Settle], ...]) -> Settle | None:
 
 def _decimal(type_: Scalar) -> Settle:
     if type_.scale is None:
-        parse = parser_of(type_)
-        return parse
+        return parser_of(type_)
     context = Context(prec=type_.precision or 38, traps=[Inexact, InvalidOperation, Overflow, FloatOperation])
     quantum = Decimal(1).scaleb(-type_.scale)
     quantize = context.quantize

@@ -225,7 +225,7 @@ class Reader:
     async def partners(
         self, columns: tuple[str, ...], keys: Sequence[tuple[Any, ...]], *, asked: Asked | None = None, per_key: int | None = None
     ) -> Fetched:
-        """Read the rows whose ``columns`` equal one of ``keys``; with ``per_key`` at least that many + 1 of each key, in order, if there are."""
+        """Read the rows whose ``columns`` equal one of ``keys``; with ``per_key`` at least that many + 1 of each key, if there are."""
         bounds = self.budget.bounds
         if len(keys) > bounds.keys_max:
             raise GatewayError(

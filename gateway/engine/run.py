@@ -24,6 +24,7 @@ from gateway.compiler.executable import (
     Partners,
     PartnerStep,
     RowShape,
+    Step,
     row_attribute,
 )
 from gateway.compiler.plan import CountPick, CursorPick, EdgesPick, ForeignPick, MetadataPick, NodePick, NodesPick, PageInfoPick
@@ -41,8 +42,8 @@ Locate = Callable[[int], tuple[str | int, ...]]
 
 _BAD_CELLS_SHOWN = 10
 
-Open = Callable[[Product, frozenset[int]], Reader]
-"""(product, visible columns) -> a reader for this request."""
+Open = Callable[[Step], Reader]
+"""A step -> the reader that serves it in this request."""
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Run:
 
     async def _list(self, step: ConnectionStep) -> Any:
         bound: Bound = self.bound[step.path]
-        reader = self.open(step.product, step.columns)
+        reader = self.open(step)
         asked = open_place(bound, self.cursors)
         fetched = await reader.page(asked)
         self._note(step.product, fetched)
@@ -105,7 +106,7 @@ class Run:
 
     async def _single(self, step: KeyStep) -> Any:
         values: tuple[Any, ...] = self.bound[step.path]
-        reader = self.open(step.product, step.columns)
+        reader = self.open(step)
         fetched = await reader.partners(step.product.primary_key, [values])
         self._note(step.product, fetched)
         if not fetched.rows:
@@ -160,7 +161,7 @@ class Run:
         found = Partners(None)
         if not keys:
             return found
-        reader = self.open(step.product, step.columns)
+        reader = self.open(step)
         fetched = await reader.partners(_names(step), list(keys))
         self._note(step.product, fetched)
         target_of = _key_reader(step.target)
@@ -201,7 +202,7 @@ class Run:
         counts: dict[tuple[Any, ...], int] | None = {}
         order = asked.order
         if keys:
-            reader = self.open(step.product, step.columns)
+            reader = self.open(step)
             order = reader.full_order(asked.order)
             if (asked.order or step.cursors) and not step.product.primary_key:
                 raise reader.cannot("sort or page partners, because the product has no primary key", "Leave orderBy and cursors out")

@@ -1,0 +1,243 @@
+"""The ``mesh`` root field: the catalogue of products, declared with Strawberry and answered from the snapshot as one view sees it.
+
+Shows names, promises and rulings, never rows, counts or samples; hidden products and fields are not there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import strawberry
+from graphql import GraphQLField
+from strawberry.schema.config import StrawberryConfig
+
+from contracts.fields import Enumeration, FieldType, List, Map, Record, Scalar
+from gateway.catalog.names import column_name
+from gateway.catalog.scalars import NAME_OF_KIND, SCALARS, DateTime
+from gateway.catalog.snapshot import Product, Snapshot
+from gateway.governance.ruling import ProductRuling, Standing
+from gateway.slo.board import Board
+from gateway.slo.product import Promise
+
+__all__ = ["MeshContext", "mesh_field", "mesh_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class MeshContext:
+    """What the catalogue is answered from."""
+
+    snapshot: Snapshot
+    ruling_of: Callable[[Product], ProductRuling]
+    board: Board
+
+
+@strawberry.type(name="MeshSupport", description="Where to ask about a product.")
+class MeshSupport:
+    channel: str
+    url: str | None
+
+
+@strawberry.type(name="MeshLag", description="Freshness: what is promised and how far behind the data was when measured.")
+class MeshLag:
+    objective: str
+    lag_seconds: float | None
+    status: str
+
+
+@strawberry.type(name="MeshRatio", description="A ratio that is promised, and the one measured.")
+class MeshRatio:
+    objective: str
+    ratio: float | None
+    status: str
+
+
+@strawberry.type(name="MeshSlo", description="How a product keeps its promises; lagSeconds belongs to measuredAt and does not tick.")
+class MeshSlo:
+    status: str
+    as_of: DateTime | None
+    measured_at: DateTime | None
+    freshness: MeshLag | None
+    completeness: MeshRatio | None
+    accuracy: MeshRatio | None
+    availability: MeshRatio | None
+
+
+@strawberry.type(name="MeshField", description="A field of a product, and your ruling on it.")
+class MeshField:
+    name: str
+    column: str
+    type: str
+    description: str | None
+    tags: list[str]
+    classification: str | None
+    access: str = strawberry.field(description="clear, masked or denied, for you.")
+    mask: str | None
+    because: str | None
+    usable: bool = strawberry.field(description="Whether you may filter, sort and look up by it.")
+
+
+@strawberry.type(name="MeshRelationship", description="A declared link to another product.")
+class MeshRelationship:
+    name: str
+    to: str
+    many: bool
+
+
+@strawberry.type(name="MeshObjectives", description="What the contract promises, in its own words.")
+class MeshObjectives:
+    freshness: str | None
+    completeness: str | None
+    accuracy: str | None
+    availability: str | None
+
+
+@strawberry.type(name="MeshProduct", description="A data product that you may know of.")
+class MeshProduct:
+    id: str
+    domain: str
+    name: str
+    version: str
+    owner: str
+    description: str | None
+    status: str
+    tags: list[str]
+    docs: str | None
+    support: list[MeshSupport]
+    accessible: bool = strawberry.field(description="Whether you may read its rows.")
+    request_access: str = strawberry.field(description="Whom to ask for access.")
+    graphql_field: str | None = strawberry.field(description="Where it is in the schema, if you may read it.")
+    primary_key: list[str]
+    retention: str | None
+    ports: list[str]
+    objectives: MeshObjectives
+    fields: list[MeshField]
+    relationships: list[MeshRelationship]
+    slo: MeshSlo | None = strawberry.field(description="Null without access.")
+
+
+@strawberry.type(name="Mesh", description="The catalogue of data products.")
+class Mesh:
+    @strawberry.field(description="Products that you may know of, optionally of one domain.")
+    def products(self, info: strawberry.Info, domain: str | None = None) -> list[MeshProduct]:
+        context: MeshContext = info.context
+        found = (_product(it, context) for it in context.snapshot.products.values() if domain in (None, it.contract.metadata.domain))
+        return [it for it in found if it is not None]
+
+    @strawberry.field(description="One product by its domain and name, or null.")
+    def product(self, info: strawberry.Info, domain: str, name: str) -> MeshProduct | None:
+        context: MeshContext = info.context
+        product = context.snapshot.products.get(f"{domain}/{name}")
+        return None if product is None else _product(product, context)
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="The catalogue of data products.")
+    def mesh(self) -> Mesh:
+        return Mesh()
+
+
+@cache
+def mesh_schema() -> strawberry.Schema:
+    """Return the schema that owns ``mesh`` and all scalars; it executes those fields, whatever slice they were validated in."""
+    return strawberry.Schema(Query, config=StrawberryConfig(scalar_map=SCALARS))
+
+
+def mesh_field() -> GraphQLField:
+    """Return the root field to graft into slices."""
+    query: Any = mesh_schema()._schema.query_type
+    field: GraphQLField = query.fields["mesh"]
+    return field
+
+
+def _product(product: Product, context: MeshContext) -> MeshProduct | None:
+    ruling = context.ruling_of(product)
+    if ruling.standing is Standing.HIDDEN:
+        return None
+    contract = product.contract
+    meta, objectives = contract.metadata, contract.objectives
+    served = ruling.standing is Standing.SERVED
+    return MeshProduct(
+        id=product.id,
+        domain=meta.domain,
+        name=meta.name,
+        version=meta.version,
+        owner=meta.owner,
+        description=meta.description,
+        status=meta.status,
+        tags=list(meta.tags),
+        docs=meta.docs,
+        support=[MeshSupport(channel=it.channel, url=it.url) for it in meta.support],
+        accessible=served,
+        request_access=meta.owner,
+        graphql_field=product.path() if served else None,
+        primary_key=[product.column_by_name[it].graphql_name for it in product.primary_key],
+        retention=contract.retention.text if contract.retention else None,
+        ports=[it.type for it in contract.output_ports],
+        objectives=MeshObjectives(
+            freshness=objectives.freshness.text if objectives.freshness else None,
+            completeness=objectives.completeness.text if objectives.completeness else None,
+            accuracy=objectives.accuracy.text if objectives.accuracy else None,
+            availability=objectives.availability.text if objectives.availability else None,
+        ),
+        fields=_fields(product, ruling),
+        relationships=[
+            MeshRelationship(name=it.graphql_name, to=it.target, many=it.many)
+            for it in product.relations
+            if context.ruling_of(context.snapshot.products[it.target]).standing is not Standing.HIDDEN
+        ],
+        slo=_slo(context.board, product) if served else None,
+    )
+
+
+def _fields(product: Product, ruling: ProductRuling) -> list[MeshField]:
+    classes = product.contract.classification_by_name
+    return [
+        MeshField(
+            name=column.graphql_name,
+            column=column.name,
+            type=_type(column.type),
+            description=column.field.description,
+            tags=list(classes[column.name].tags),
+            classification=None if (level := classes[column.name].level) is None else level.value,
+            access=field.access.value,
+            mask=None if field.mask is None else field.mask.kind.value,
+            because=None if field.reason is None else field.reason.because,
+            usable=field.usable and column.is_comparable,
+        )
+        for column, field in zip(product.columns, ruling.fields, strict=True)
+        if not field.hidden
+    ]
+
+
+def _type(type_: FieldType) -> str:
+    match type_:
+        case Scalar(kind=kind):
+            return NAME_OF_KIND[kind]
+        case Enumeration(symbols=symbols):
+            return f"enum({', '.join(symbols)})"
+        case List(item=item):
+            return f"[{_type(item)}]"
+        case Map():
+            return "JSON"
+        case Record(fields=fields):
+            return "{" + ", ".join(f"{column_name(it.name)}: {_type(it.type)}" for it in fields) + "}"
+
+
+def _slo(board: Board, product: Product) -> MeshSlo:
+    slo = board.product(product.id)
+
+    def ratio(promise: Promise | None) -> MeshRatio | None:
+        return None if promise is None else MeshRatio(objective=promise.objective, ratio=promise.figure, status=promise.status.value)
+
+    lag = slo.freshness
+    return MeshSlo(
+        status=slo.status.value,
+        as_of=slo.as_of,  # type: ignore[arg-type]  # the scalar writes datetimes
+        measured_at=slo.measured_at,  # type: ignore[arg-type]
+        freshness=None if lag is None else MeshLag(objective=lag.objective, lag_seconds=lag.figure, status=lag.status.value),
+        completeness=ratio(slo.completeness),
+        accuracy=ratio(slo.accuracy),
+        availability=ratio(slo.availability),
+    )

@@ -1,0 +1,251 @@
+"""One snapshot of the mesh, ready to answer: a question goes in, the encoded answer comes out.
+
+`Engine.answer` names every stage of a request in order. Touches the network through ports only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from typing import Any
+
+from graphql import GraphQLSchema, OperationType, print_schema
+
+from contracts import MeshPolicy
+from contracts.fields import Kind, Scalar
+from contracts.masks import Mask, MaskKind
+from contracts.predicates import Predicate
+from domain_adapters.breaker import Circuit
+from domain_adapters.port import Port
+from gateway.caller import Caller
+from gateway.catalog.mesh import MeshContext, mesh_field, mesh_schema
+from gateway.catalog.reach import Reach
+from gateway.catalog.slices import Slices
+from gateway.catalog.snapshot import Product, Snapshot
+from gateway.compiler.documents import read_document
+from gateway.compiler.executable import ConnectionStep, Executable, Step
+from gateway.compiler.limits import Limits
+from gateway.compiler.operations import Operations, Prepared
+from gateway.compiler.plan import ForeignPick
+from gateway.engine.binding import Values, bind
+from gateway.engine.budget import Bounds, Budget
+from gateway.engine.decode import RowDecoders
+from gateway.engine.foreign import answer_foreign
+from gateway.engine.reader import Reader, Tie
+from gateway.engine.respond import refusal, reply_bytes
+from gateway.engine.run import Run
+from gateway.errors import GatewayError
+from gateway.exchange import Frame, Question, Reply
+from gateway.governance.cursors import CursorCodec
+from gateway.governance.masks import MaskKeys, mask_function
+from gateway.governance.rows import bind_all
+from gateway.governance.ruling import Standing
+from gateway.governance.views import View, Views
+from gateway.slo.board import Board
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Everything that answers questions over one snapshot of the mesh.
+
+    ``clock``: now, aware. ``settled``: told about every finished request's cost: (product, outcome, seconds).
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        policy: MeshPolicy,
+        *,
+        secret: bytes,
+        limits: Limits,
+        bounds: Bounds,
+        clock: Callable[[], dt.datetime],
+        board: Board,
+        introspection_products_max: int = 60,
+        kept_max_bytes: int = 64 * 1024 * 1024,
+        on_compiled: Callable[[float], None] = lambda _: None,
+        on_executable: Callable[[bool], None] = lambda _: None,
+        on_internal: Callable[[BaseException, str], None] = lambda _error, _id: None,
+        on_dropped: Callable[[str, int], None] = lambda _product, _rows: None,
+    ) -> None:
+        self.snapshot = snapshot
+        self.policy = policy
+        self.board = board
+        self.bounds = bounds
+        self._limits = limits
+        self._clock = clock
+        self._views = Views(policy, [product.contract for product in snapshot.products.values()])
+        self._masks = MaskKeys(secret)
+        self._cursors = CursorCodec(secret)
+        self._slices = Slices(snapshot, mesh_field())
+        self._operations = Operations(snapshot, self._slices, self._masks, limits, kept_max_bytes=kept_max_bytes, on_compiled=on_compiled)
+        self._decoders: dict[tuple[str, int, int], RowDecoders] = {}
+        self._introspection_products_max = introspection_products_max
+        self._on_executable = on_executable
+        self._on_internal = on_internal
+        self._on_dropped = on_dropped
+        self.proved_counts: set[tuple[str, str]] = set()
+        """(product id, port name) whose counts under row rules were proved (SPEC A6)."""
+
+    # -- a question --------------------------------------------------------------------------------------------------------
+
+    async def answer(self, question: Question, frame: Frame) -> Reply:
+        """Answer a question. Never raises but for cancellation."""
+        try:
+            view = self._views.of(frame.caller, self._clock())
+            prepared = self._prepared(question, frame, view)
+            variables = self._operations.variables(prepared, question.variables)
+            executable = self._operations.executable(prepared, variables)
+            rules = self._bound_rules(executable, frame.caller)
+            bound = bind(executable, Values(variables, prepared.literals), self.bounds, decision=_decision(view), rules=rules)
+            run = self._run(executable, bound, rules, prepared, question, frame, view)
+            async with asyncio.timeout_at(frame.deadline_s):
+                data = await run.data()
+        except GatewayError as error:
+            return refusal(error, frame.request_id)
+        except TimeoutError:
+            return refusal(GatewayError("DEADLINE_EXCEEDED", "The time for this request is over."), frame.request_id)
+        except Exception as error:
+            self._on_internal(error, frame.request_id)
+            return refusal(GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id), frame.request_id)
+        return self._reply(executable, run, data, frame)
+
+    def _prepared(self, question: Question, frame: Frame, view: View) -> Prepared:
+        found = self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
+        self._on_executable(found is not None)
+        if found is None:
+            if frame.queries_only:
+                document = read_document(question.query, question.operation_name, self._limits)
+                if document.operation.operation is not OperationType.QUERY:
+                    raise GatewayError("METHOD_NOT_ALLOWED", "GET is for queries only.")
+            found = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
+        return found
+
+    def _bound_rules(self, executable: Executable, caller: Caller) -> dict[str, tuple[Predicate, ...]]:
+        products = self.snapshot.products
+        return {
+            id_: bind_all(ruling, caller, products[id_].contract) if ruling.row_rules else () for id_, ruling in executable.rulings.items()
+        }
+
+    def _run(
+        self,
+        executable: Executable,
+        bound: Mapping[tuple[str, ...], Any],
+        rules: dict[str, tuple[Predicate, ...]],
+        prepared: Prepared,
+        question: Question,
+        frame: Frame,
+        view: View,
+    ) -> Run:
+        budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
+        run = Run(
+            executable=executable,
+            bound=bound,
+            rules=rules,
+            open=lambda step: self._reader(step, budget, rules[step.product.id]),
+            cursors=self._cursors,
+            status_of=lambda id_: self.board.product(id_).status.value,
+            foreign=lambda pick: self._foreign(pick, prepared, question, frame, view, run.errors),
+            long_as_text=frame.long_as_text,
+        )
+        return run
+
+    def _reader(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Reader:
+        product = step.product
+        port = self._port(product)
+        unusable = step.unusable if isinstance(step, ConnectionStep) else frozenset()
+        tie = self._tie(product) if unusable.intersection(product.primary_key) else None
+        return Reader(
+            product,
+            port,
+            self._decoders_of(product, port),
+            budget,
+            visible=step.columns,
+            rules=rules,
+            ties={name: tie for name in product.primary_key if name in unusable} if tie is not None else {},
+            trusts_counts=(product.id, port.name) in self.proved_counts,
+        )
+
+    def _tie(self, product: Product) -> Tie:
+        pseudonym = mask_function(Mask(MaskKind.PSEUDONYM), Scalar(Kind.STRING), self._masks, product.contract.metadata.domain)
+        return lambda cell: None if cell is None else pseudonym(str(cell))
+
+    def _port(self, product: Product) -> Port:
+        for port in product.ports:
+            if getattr(port, "circuit", None) != Circuit.OPEN:
+                return port
+        if product.ports:
+            return product.ports[0]
+        owner = product.contract.metadata.owner
+        raise GatewayError(
+            "UPSTREAM_UNAVAILABLE",
+            f"{product.id} has no endpoint that this gateway reads.",
+            hint=f"Tell {owner}, or set its endpoint.",
+            product=product.id,
+            owner=owner,
+        )
+
+    def _decoders_of(self, product: Product, port: Port) -> RowDecoders:
+        key = (product.id, id(port), port.capabilities.level)
+        found = self._decoders.get(key)
+        if found is None:
+            found = self._decoders[key] = RowDecoders(product, port.spelling)
+        return found
+
+    def _foreign(
+        self, pick: ForeignPick, prepared: Prepared, question: Question, frame: Frame, view: View, errors: list[dict[str, Any]]
+    ) -> Any:
+        schema = mesh_schema()._schema if pick.name == "mesh" else self.schema(view, frame.scope)
+        context = MeshContext(self.snapshot, lambda product: view.ruling(product.contract), self.board)
+        result = answer_foreign(pick, prepared.document, schema, question.variables, context)
+        for error in result.errors or ():
+            # Strawberry's resolvers read the catalogue only: an error here is ours.
+            self._on_internal(error, frame.request_id)
+            errors.append(
+                GatewayError("INTERNAL", "Something went wrong in the gateway.", path=tuple(error.path or ()), id=frame.request_id).entry()
+            )
+        return None if result.data is None else result.data[pick.key]
+
+    def _reply(self, executable: Executable, run: Run, data: Any, frame: Frame) -> Reply:
+        errors: list[dict[str, Any]] = run.errors if frame.denied_silently else [*run.errors, *executable.ruled.refusals]
+        for product, dropped in run.dropped.items():
+            self._on_dropped(product, dropped)
+        body = reply_bytes(data, errors, slo=self.board.block(executable.products), masked=executable.masked, denied=executable.denied)
+        products = tuple(id_ for id_, _ in executable.products)
+        headers = (("Mesh-Slo-Status", self.board.status(products)),) if products else ()
+        return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
+
+    # -- the schema of a view ----------------------------------------------------------------------------------------------
+
+    def sdl(self, frame: Frame) -> str:
+        """Print the schema that the caller sees. Raises: LIMIT_EXCEEDED where it is too large and no scope narrows it."""
+        view = self._views.of(frame.caller, self._clock())
+        return print_schema(self.schema(view, frame.scope))
+
+    def schema(self, view: View, scope: Iterable[str] = ()) -> GraphQLSchema:
+        """Build the schema of all products within ``scope`` (globs over ``domain/name``; none: all) that a view is served."""
+        patterns = tuple(scope)
+        reach = Reach()
+        for product in self.snapshot.products.values():
+            if patterns and not any(fnmatchcase(product.id, pattern) for pattern in patterns):
+                continue
+            if view.ruling(product.contract).standing is Standing.SERVED:
+                reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))
+                reach.links[product.id] = set()
+        if len(reach.links) > self._introspection_products_max:
+            raise GatewayError(
+                "LIMIT_EXCEEDED",
+                f"The schema of {len(reach.links)} products is too large to be asked for at once.",
+                hint="Narrow it: add ?products=domain/*,domain/name to the URL, or send the header Mesh-Scope.",
+            )
+        for id_, names in reach.links.items():
+            names.update(it.graphql_name for it in self.snapshot.products[id_].relations if it.target in reach.links)
+        return self._slices.of(reach, lambda product: view.ruling(product.contract)).schema
+
+
+def _decision(view: View) -> bytes:
+    return blake2b(repr(view.key).encode(), digest_size=16).digest()
