@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: GraphQL over HTTP, who calls, and what browsers get."""

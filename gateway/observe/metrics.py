@@ -1,0 +1,87 @@
+"""Metrics: counts and times of the gateway, as Prometheus text.
+
+Labels are bounded: codes and outcomes are fixed lists, products are counted by name up to a bound and as ``other`` beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import prometheus_client as prometheus
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+__all__ = ["CONTENT_TYPE", "OUTCOMES", "Metrics"]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+OUTCOMES = ("ok", "unavailable", "invalid", "refused", "deadline", "cancelled")
+"""How an upstream read may end."""
+
+_LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_READS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+_OTHER = "other"
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self, *, products_max: int = 5_000) -> None:
+        self.registry = prometheus.CollectorRegistry()
+        self._products_max = products_max
+        self._products: set[str] = set()
+        registry = self.registry
+        self._requests = prometheus.Counter("meshgate_requests", "GraphQL requests by code.", ["code"], registry=registry)
+        self._by_code: dict[str, prometheus.Counter] = {}
+        self._latency = prometheus.Histogram("meshgate_request_seconds", "Time to answer.", buckets=_LATENCIES, registry=registry)
+        self._in_flight = prometheus.Gauge("meshgate_requests_in_flight", "Requests being answered.", registry=registry)
+        self._reads = prometheus.Counter("meshgate_upstream_reads", "Upstream reads.", ["product", "outcome"], registry=registry)
+        self._read_times = prometheus.Histogram(
+            "meshgate_upstream_read_seconds", "Time of an upstream read.", ["product"], buckets=_READS, registry=registry
+        )
+        self._compiles = prometheus.Histogram("meshgate_compile_seconds", "Time to compile.", buckets=_LATENCIES, registry=registry)
+        self._executables = prometheus.Counter("meshgate_executables", "Look-ups of compiled operations.", ["outcome"], registry=registry)
+        self._hits = self._executables.labels("hit")
+        self._misses = self._executables.labels("miss")
+        prometheus.ProcessCollector(registry=registry)
+        prometheus.GCCollector(registry=registry)
+
+    def request(self, code: str, duration_s: float) -> None:
+        """Count an answered request. ``code``: of the refusal, ``OK``, or ``PARTIAL`` for an answer with errors."""
+        counter = self._by_code.get(code)
+        if counter is None:
+            counter = self._by_code[code] = self._requests.labels(code)
+        counter.inc()
+        self._latency.observe(duration_s)
+
+    def read(self, product: str, outcome: str, duration_s: float) -> None:
+        """Count an upstream read. ``outcome``: one of `OUTCOMES`."""
+        name = self._bounded(product)
+        self._reads.labels(name, outcome if outcome in OUTCOMES else _OTHER).inc()
+        self._read_times.labels(name).observe(duration_s)
+
+    def compiled(self, duration_s: float) -> None:
+        """Count a compilation."""
+        self._compiles.observe(duration_s)
+
+    def executable(self, *, hit: bool) -> None:
+        """Count a look-up of a compiled operation."""
+        (self._hits if hit else self._misses).inc()
+
+    def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
+        """Show a number that is asked for when the metrics are read: ages, sizes of caches."""
+        prometheus.Gauge(f"meshgate_{name}", help_text, registry=self.registry).set_function(value)
+
+    def in_flight(self, value: Callable[[], float]) -> None:
+        """Ask ``value`` for the number of requests being answered whenever the metrics are read."""
+        self._in_flight.set_function(value)
+
+    def render(self) -> bytes:
+        """Write all metrics as Prometheus text."""
+        return generate_latest(self.registry)
+
+    def _bounded(self, product: str) -> str:
+        if product in self._products:
+            return product
+        if len(self._products) >= self._products_max:
+            return _OTHER
+        self._products.add(product)
+        return product

@@ -1,0 +1,21 @@
+"""What all tests share: the rule for tools that only some tests need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+NO_SKIP = "MESHGATE_TESTS_NO_SKIP"
+
+
+def needs(tool: str, *, what_for: str = "this test") -> str:
+    """Find a tool, or skip the test with the reason; fail it where CI promises that every tool is there."""
+    found = shutil.which(tool)
+    if found is not None:
+        return found
+    reason = f"{tool} is not installed; {what_for} needs it"
+    if os.environ.get(NO_SKIP) == "1":
+        pytest.fail(f"{reason}, and {NO_SKIP}=1 forbids skipping")
+    pytest.skip(reason)
