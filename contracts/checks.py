@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import re2
 
+from contracts.document import ClassificationDocument, SpecDocument
 from contracts.errors import ProblemCode, nearest_of, quoted
 from contracts.fields import Enumeration, Field, Kind, Scalar
 from contracts.masks import fits
@@ -28,12 +29,12 @@ _PAN_FIRST_MAX, _PAN_LAST_MAX = 6, 4
 _PATTERN_MAX = 500
 
 
-def check_contract(contract: Contract, report: Report, *, time_key: str = "time") -> None:
-    """Check one contract against its own columns. ``time_key``: the spelling used, ``time`` or ``timestamp``."""
+def check_contract(contract: Contract, spec: SpecDocument, report: Report) -> None:
+    """Check one contract against its own columns. ``spec``: as it was written, to say where."""
     known = contract.field_by_name
     _check_keys(contract, known, report)
-    _check_times(contract, known, report, time_key)
-    _check_classification(contract, known, report)
+    _check_times(contract, spec, known, report)
+    _check_classification(contract, spec.classification, known, report)
     _check_retention(contract, report)
     for index, grant in enumerate(contract.access.grants):
         _check_grant(contract, grant, report, ("spec", "access", index))
@@ -80,23 +81,21 @@ def _is_time(field: Field) -> bool:
     return isinstance(field.type, Scalar) and field.type.kind in _TIME_KINDS
 
 
-def _check_times(contract: Contract, known: dict[str, Field], report: Report, time_key: str) -> None:
+def _check_times(contract: Contract, spec: SpecDocument, known: dict[str, Field], report: Report) -> None:
     for word in ("updated", "event", "deleted"):
         name = getattr(contract.times, word)
         if name is None:
             continue
-        path: Path = ("spec", "timestamp") if time_key == "timestamp" else ("spec", "time", word)
+        path: Path = ("spec", "timestamp") if spec.time is None else ("spec", "time", word)
         field = _column(name, known, report, path)
         if field is not None and not _is_time(field):
             report.add(ProblemCode.UNFIT_COLUMN, path, f"column {quoted(name)} is neither an instant nor a date")
 
 
-def _check_classification(contract: Contract, known: dict[str, Field], report: Report) -> None:
+def _check_classification(contract: Contract, written: ClassificationDocument, known: dict[str, Field], report: Report) -> None:
     here: Path = ("spec", "classification")
     for name, given in contract.classification:
-        path: Path = (*here, "fields", name)
-        if report.document.line_of(path) == report.document.line_of((*here, "fields")):
-            path = (*here, "pii") if "pii" in given.tags and given.mask is None and given.level is None else path
+        path: Path = (*here, "fields", name) if name in written.fields else (*here, "pii", written.pii.index(name))
         field = _column(name, known, report, path)
         if field is None or given.mask is None:
             continue
@@ -162,7 +161,7 @@ def _check_quality(contract: Contract, known: dict[str, Field], report: Report) 
         if rule.field is not None:
             _column(rule.field, known, report, (*path, "field"))
         elif rule.metric not in ("rowCount", "duplicateValues"):
-            report.add(ProblemCode.MISSING_KEY, path, f'metric {rule.metric} needs "field"')
+            report.add(ProblemCode.MISSING_KEY, (*path, "field"), f"metric {rule.metric} needs it")
         if rule.minimum is not None and rule.maximum is not None and rule.minimum > rule.maximum:
             report.add(ProblemCode.CONTRADICTION, (*path, "minimum"), "the minimum is greater than the maximum")
         if rule.pattern is not None:
@@ -183,11 +182,11 @@ def _check_pattern(pattern: str, report: Report, path: Path) -> None:
 
 def _check_port(port: OutputPort, known: dict[str, Field], report: Report, path: Path) -> None:
     if port.type == "rest-api" and port.path is None:
-        report.add(ProblemCode.MISSING_KEY, path, 'a rest-api needs "path"')
+        report.add(ProblemCode.MISSING_KEY, (*path, "path"), "a rest-api needs it")
     if port.path is not None and (port.path.startswith("//") or ".." in port.path.split("/")):
         report.add(ProblemCode.WRONG_VALUE, (*path, "path"), 'expected a path below the endpoint, without ".." and without a host')
     if port.type == "iceberg-table" and port.catalog is None:
-        report.add(ProblemCode.MISSING_KEY, path, 'an iceberg-table needs "catalog"')
+        report.add(ProblemCode.MISSING_KEY, (*path, "catalog"), "an iceberg-table needs it")
     for column, template in port.lookup:
         _column(column, known, report, (*path, "lookup", column))
         _check_template(template, ("keys",), report, (*path, "lookup", column))

@@ -21,6 +21,7 @@ from contracts.names import PRODUCT_NAME, PRODUCT_REF, VERSION
 from contracts.objectives import RatioObjective, TimeObjective, parse_ratio_objective, parse_time_objective
 
 __all__ = [
+    "ClassificationDocument",
     "ContractDocument",
     "FieldDocument",
     "GrantDocument",

@@ -117,7 +117,7 @@ def contract_of(source: Source, text: bytes, references: References, policy: Mes
     fields = _fields(document.spec.schema_, references, report, digest)
     contract = build_contract(document, fields, report, revision=digest.hexdigest())
     if fields:  # without columns every name in the contract would be wrong, and say so
-        check_contract(contract, report, time_key="timestamp" if document.spec.time is None else "time")
+        check_contract(contract, document.spec, report)
     if policy is not None:
         check_bounds(contract, policy, report)
     if report.problems:

@@ -39,7 +39,7 @@ def validated(model: type[DocumentT], data: Any, report: Report) -> DocumentT | 
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            entries = error.errors(include_url=False)
+            entries = _independent(error.errors(include_url=False))
         for entry in entries:
             _explain(model, entry, report)
         data = _copied(data)
@@ -57,6 +57,14 @@ _BRANCHES = ("<text>", "<mapping>", "[key]")  # the marks of union branches are 
 
 def _path(entry: Any) -> Path:
     return tuple(step for step in entry["loc"] if step not in _BRANCHES)
+
+
+def _independent(entries: list[Any]) -> list[Any]:
+    """Drop what follows from the others: a list is not too short when its items are wrong."""
+    inner = [_path(entry) for entry in entries if entry["type"] != "too_short"]
+    return [
+        entry for entry in entries if entry["type"] != "too_short" or not any(path[: len(outer := _path(entry))] == outer for path in inner)
+    ]
 
 
 def _culprit(entry: Any) -> Path:

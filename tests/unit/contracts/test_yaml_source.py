@@ -142,7 +142,16 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)}
 
 @pytest.mark.parametrize(
     "text",
-    [LAUGHS, "[" * 200_000, "- " * 200_000, "{a: " * 100_000, "[1," + "2," * 250_000, "- &x 1\n" * 70_000, "? " * 200_000, '"' + "a\n" * 250_000],
+    [
+        LAUGHS,
+        "[" * 200_000,
+        "- " * 200_000,
+        "{a: " * 100_000,
+        "[1," + "2," * 250_000,
+        "- &x 1\n" * 70_000,
+        "? " * 200_000,
+        '"' + "a\n" * 250_000,
+    ],
     ids=["laughs", "brackets", "dashes", "braces", "items", "anchors", "keys", "quote"],
 )
 def test_hostile_text_ends_soon(text: str) -> None:
