@@ -1,0 +1,39 @@
+"""The rulings, compiled and bound, against a specification that judges every cell by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, note, seed, settings
+
+from contracts.model import Contract
+from contracts.policy import MeshPolicy
+from gateway.caller import Caller
+from gateway.governance.ruling import Standing
+
+from . import rulings_specification as specification
+from .ruling_cases import CALLERS, COLUMNS, POLICIES, ROWS, SEED, TODAY, cells, contracts, ruled
+
+
+@seed(SEED)
+@settings(max_examples=2_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(contract=contracts(), policy=POLICIES, caller=CALLERS, rows=ROWS)
+def test_every_cell_is_shown_as_the_specification_says(
+    contract: Contract, policy: MeshPolicy, caller: Caller, rows: list[dict[str, Any]]
+) -> None:
+    note(f"MESHGATE_TEST_SEED={SEED}")
+    expected = [{column: specification.cell(contract, policy, caller, TODAY, row, column) for column in COLUMNS} for row in rows]
+    assert cells(contract, policy, caller, rows) == expected
+    ruling = ruled(contract, policy, caller)
+    for field in ruling.fields:
+        if field.mask is not None:
+            assert field.mask == specification.mask(contract, policy, contract.field_by_name[field.column])
+        assert (field.mask is not None) is (field.access == "masked" or bool(field.masked_rows))
+    if ruling.standing is not Standing.SERVED:
+        assert not any(sight for row in expected for sight in row.values())
+
+
+def test_the_specification_stays_short_enough_to_read_aloud() -> None:
+    with open(specification.__file__, encoding="utf-8") as file:  # noqa: PTH123
+        lines = [line.strip() for line in file]
+    assert sum(bool(line) and not line.startswith(('"""', "#")) for line in lines) < 60
