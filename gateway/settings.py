@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 __all__ = [
+    "DEMO_KEY",
     "AuthSettings",
     "CacheSettings",
     "HttpSettings",
@@ -32,6 +33,10 @@ __all__ = [
 ]
 
 PREFIX = "MESHGATE_"
+DEMO_KEY = "meshgate-demo-key-published-and-good-for-loopback-only"
+"""The key of the demo on one's own machine. Everybody knows it, so it is refused on any other address."""
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _NOT_SETTINGS = ("MESHGATE_CONFIG", "MESHGATE_TESTS_")
 _SECRET_MIN_CHARACTERS = 32
 
@@ -162,6 +167,18 @@ class TimeoutSettings(Section):
     shutdown_s: float = Field(15.0, gt=0, le=15, description="Finishing what is in flight after SIGTERM.")
 
 
+class UpstreamSettings(Section):
+    """Where ports may be, and how much one may answer."""
+
+    loopback: bool = Field(True, description="Endpoints may be on this machine.")
+    private: bool = Field(True, description="Endpoints may be in private networks.")
+    networks: Names = Field((), description="If any, endpoints must be inside these networks, e.g. `10.2.0.0/16`.")
+    page_max_bytes: Positive = Field(64 * 1024 * 1024, description="Largest page of one port, unpacked.")
+    request_max_bytes: Positive = Field(256 * 1024 * 1024, description="What all ports together may answer to one request.")
+    probe_s: Seconds = Field(60.0, description="How often ports are asked for their capabilities and proofs of their counts are renewed.")
+    slo_s: Seconds = Field(60.0, description="How often products are asked for their `/slo`, unless their contract says.")
+
+
 class CacheSettings(Section):
     """How much is kept."""
 
@@ -197,6 +214,7 @@ class Settings(Section):
     http: HttpSettings = Field(HttpSettings(), description="The listener and GraphQL over HTTP.")
     limits: Limits = Field(Limits(), description="Bounds on one operation.")
     timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long things may take.")
+    upstream: UpstreamSettings = Field(UpstreamSettings(), description="The domains' endpoints.")
     cache: CacheSettings = Field(CacheSettings(), description="How much is kept.")
     observe: ObserveSettings = Field(ObserveSettings(), description="Logs, traces, metrics.")
 
@@ -290,6 +308,8 @@ def _check(settings: Settings) -> None:
     problems = []
     if settings.auth.jwks_url and not settings.auth.issuer:
         problems.append("auth.issuer: must be set together with auth.jwks_url")
+    if settings.auth.demo_key is not None and settings.auth.demo_key.get_secret_value() == DEMO_KEY and settings.http.host not in _LOOPBACK:
+        problems.append("auth.demo_key: the published demo key is good for loopback only; choose another, or http.host 127.0.0.1")
     if settings.limits.rows_default > settings.limits.rows_max:
         problems.append("limits.rows_default: must not be larger than limits.rows_max")
     if problems:

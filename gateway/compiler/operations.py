@@ -45,6 +45,7 @@ from gateway.errors import GatewayError, RefusedError
 from gateway.governance.masks import MaskKeys
 from gateway.governance.rule import rule
 from gateway.governance.ruling import ProductRuling, Standing
+from gateway.observe.traces import span
 
 __all__ = ["Checked", "Operations", "Prepared", "Ruler"]
 
@@ -217,7 +218,7 @@ class Operations:
 
     def _meant(self, error: GraphQLError, ruling_of: RulingOf) -> str | None:
         """Suggest a domain's or product's name: the slice holds only those that were named right."""
-        found = re.fullmatch(r'Cannot query field "(\w+)" on type "(\w+)"\.(?: Did you mean .*)?', error.message)
+        found = re.fullmatch(r"Cannot query field '(\w+)' on type '(\w+)'\.(?: Did you mean .*)?", error.message)
         if found is None or not (error.nodes and isinstance(error.nodes[0], FieldNode)):
             return None
         name, type_name = found.groups()
@@ -229,11 +230,11 @@ class Operations:
                 if domain.type_name == type_name:
                     near = get_close_matches(name, domain.products, n=5, cutoff=0.5)
                     choices = [it for it in near if ruling_of(domain.products[it]).standing is Standing.SERVED]
-        meant = get_close_matches(name, choices, n=3, cutoff=0.5)
+        meant = get_close_matches(name, choices, n=3, cutoff=0.6)
         if not choices and not meant:
             return None
-        stem = f'Cannot query field "{name}" on type "{type_name}".'
-        quoted = " or ".join('"' + it + '"' for it in meant)
+        stem = f"Cannot query field '{name}' on type '{type_name}'."
+        quoted = " or ".join(f"'{it}'" for it in meant)
         return f"{stem} Did you mean {quoted}?" if meant else stem
 
     def _wide(self, checked: Checked) -> Slice:
@@ -252,9 +253,10 @@ class Operations:
 
     def _compiled(self, checked: Checked, conditions: Mapping[str, bool]) -> Executable:
         started = time.perf_counter()
-        plan = plan_of(checked.document, checked.slice, self._snapshot, conditions)
-        ruled = rule(plan, checked.ruling_of)
-        executable = compile_plan(ruled, checked.ruling_of, self._keys, long_as_text=checked.long_as_text)
+        with span("compile"):
+            plan = plan_of(checked.document, checked.slice, self._snapshot, conditions)
+            ruled = rule(plan, checked.ruling_of)
+            executable = compile_plan(ruled, checked.ruling_of, self._keys, long_as_text=checked.long_as_text)
         self._on_compiled(time.perf_counter() - started)
         return executable
 

@@ -69,6 +69,7 @@ class Engine:
         kept_max_bytes: int = 64 * 1024 * 1024,
         on_compiled: Callable[[float], None] = lambda _: None,
         on_executable: Callable[[bool], None] = lambda _: None,
+        on_read: Callable[[str, str, float], None] = lambda _product, _outcome, _seconds: None,
         on_internal: Callable[[BaseException, str], None] = lambda _error, _id: None,
         on_dropped: Callable[[str, int], None] = lambda _product, _rows: None,
     ) -> None:
@@ -88,8 +89,12 @@ class Engine:
         self._on_executable = on_executable
         self._on_internal = on_internal
         self._on_dropped = on_dropped
-        self.proved_counts: set[tuple[str, str]] = set()
-        """(product id, port name) whose counts under row rules were proved (SPEC A6)."""
+        self._on_read = on_read
+        self._proved: set[tuple[str, str]] = set()
+
+    def note_proof(self, product: Product, port: Port, *, proved: bool) -> None:
+        """Take in whether a port's counts under row rules hold (SPEC A6); until then they are counted here, from rows."""
+        (self._proved.add if proved else self._proved.discard)((product.id, port.name))
 
     # -- a question --------------------------------------------------------------------------------------------------------
 
@@ -113,6 +118,13 @@ class Engine:
             self._on_internal(error, frame.request_id)
             return refusal(GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id), frame.request_id)
         return self._reply(executable, run, data, frame)
+
+    def explained(self, question: Question, frame: Frame) -> Executable:
+        """Compile a question for a caller without running it. **Raises** `GatewayError` as answering would."""
+        view = self._views.of(frame.caller, self._clock())
+        prepared = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
+        given = dict.fromkeys(prepared.document.conditions, True) | (question.variables or {})
+        return self._operations.executable(prepared, given)
 
     def _prepared(self, question: Question, frame: Frame, view: View) -> Prepared:
         found = self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
@@ -167,7 +179,8 @@ class Engine:
             visible=step.columns,
             rules=rules,
             ties={name: tie for name in product.primary_key if name in unusable} if tie is not None else {},
-            trusts_counts=(product.id, port.name) in self.proved_counts,
+            trusts_counts=(product.id, port.name) in self._proved,
+            on_read=self._on_read,
         )
 
     def _tie(self, product: Product) -> Tie:

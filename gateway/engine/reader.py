@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -27,6 +28,7 @@ from gateway.engine.positions import PagePlace, after, fingerprint, pack_keyset,
 from gateway.engine.pushdown import can_push, divide
 from gateway.engine.tasks import together
 from gateway.errors import GatewayError
+from gateway.observe.traces import span
 
 __all__ = ["Asked", "Fetched", "Reader", "Tie"]
 
@@ -91,6 +93,7 @@ class Reader:
         rules: Sequence[Predicate] = (),
         ties: dict[str, Tie] | None = None,
         trusts_counts: bool = True,
+        on_read: Callable[[str, str, float], None] = lambda _product, _outcome, _seconds: None,
     ) -> None:
         self.product = product
         self.port = port
@@ -100,6 +103,7 @@ class Reader:
         self.rule: Predicate = disjunction(*rules) if rules else TRUE
         self.ties = ties or {}
         self.trusts_counts = trusts_counts
+        self._on_read = on_read
         self._rule_columns = self._indices(columns_of(self.rule))
 
     # -- one list ---------------------------------------------------------------------------------------------------------
@@ -308,8 +312,8 @@ class Reader:
                 page = await self._one(replace(call, cursor=cursor), frozenset(), ruled=False)
                 for group in page.groups or ():
                     try:
-                        key = tuple(parse(group["key"][name]) for parse, name in zip(parsers, columns, strict=True))
-                        found[key] = int(group["n"])
+                        key = tuple(parse(cell) for parse, cell in zip(parsers, group["key"], strict=True))
+                        found[key] = int(group["values"]["n"])
                     except (KeyError, TypeError, ValueError):
                         raise self._invalid("groups without their keys or counts") from None
                 if (cursor := page.next_cursor) is None:
@@ -416,20 +420,35 @@ class Reader:
         if self.port.capabilities.select:
             names = tuple(self.product.columns[index].name for index in sorted(needed))
             read = replace(read, select=names or self.product.primary_key or None)
-        try:
-            body = await self.port.read(read, self.budget.call())
-        except PortCannotError as error:
-            raise self.cannot(str(error), "Leave that part out") from error
-        except PortBrokenPromiseError as error:
-            raise self._invalid(error.reason) from error
-        except PortRefusedError as error:
-            raise self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason) from error
-        except PortError as error:
-            raise self._error("UPSTREAM_UNAVAILABLE", "is not available", reason=error.reason) from error
+        body = await self._body(read)
         try:
             return self.decoders.decoder(needed).decode(self.budget.spend(body), must | self._rule_columns)
         except GatewayError as error:
             raise self._error(error.code.name, error.message, plain=True) from None
+
+    async def _body(self, read: Read) -> bytes:
+        started = time.perf_counter()
+        outcome = "ok"
+        try:
+            with span("upstream read", product=self.product.id, port=self.port.name):
+                return await self.port.read(read, self.budget.call())
+        except PortCannotError as error:
+            outcome = "refused"
+            raise self.cannot("answer this read", "Leave that part out") from error
+        except PortBrokenPromiseError as error:
+            outcome = "invalid"
+            raise self._invalid(error.reason) from error
+        except PortRefusedError as error:
+            outcome = "refused"
+            raise self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason) from error
+        except PortError as error:
+            outcome = "unavailable"
+            raise self._error("UPSTREAM_UNAVAILABLE", "is not available", reason=error.reason) from error
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            self._on_read(self.product.id, outcome, time.perf_counter() - started)
 
     def _ruled(self, rows: list[Any], fetched: Fetched) -> list[Any]:
         if self.rule == TRUE:

@@ -1,0 +1,113 @@
+"""An executable -> a text that a person can read: which reads, through which ports, what is pushed, what is masked and why.
+
+Nothing is read. What depends on a request's values (conditions in variables) is said as what will be decided then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from domain_adapters.port import Port
+from gateway.catalog.snapshot import Product, Snapshot
+from gateway.compiler.executable import ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
+from gateway.governance.rule import Receipt
+from gateway.governance.ruling import ProductRuling
+
+__all__ = ["explain"]
+
+
+def explain(executable: Executable, snapshot: Snapshot) -> str:
+    """Write the plan of a compiled operation."""
+    lines = ["plan", *_steps(executable), "", "rulings"]
+    for id_ in executable.rulings:
+        lines.extend(_ruling(snapshot.products[id_], executable.rulings[id_]))
+    for title, receipts in (("masked", executable.ruled.masked), ("denied", executable.ruled.denied)):
+        if receipts:
+            lines += ["", title, *(f"  {_receipt(it)}" for it in receipts)]
+    calls = _calls(executable)
+    lines += ["", f"upstream calls: {calls} + one per further chunk of keys or page of a scan"]
+    return "\n".join(lines) + "\n"
+
+
+def _steps(executable: Executable) -> Iterator[str]:
+    for member in executable.members:
+        if isinstance(member, DomainSteps):
+            for it in member.members:
+                if not isinstance(it, str):
+                    yield from _step(it, 1)
+        elif not isinstance(member, str):
+            yield f"  {member.key}: answered from the catalogue"
+
+
+def _step(step: ConnectionStep | KeyStep | PartnerStep, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    port = step.product.ports[0] if step.product.ports else None
+    how = {ConnectionStep: "page", KeyStep: "row by key", PartnerStep: "one partner each"}[type(step)]
+    if isinstance(step, ConnectionStep) and step.target:
+        how = "page per parent"
+    columns = ", ".join(step.product.columns[index].name for index in sorted(step.columns))
+    yield f"{indent}{'.'.join(step.path)}: {how} of {step.product.id}@{step.product.contract.metadata.version} through {_port(port)}"
+    yield f"{indent}  columns: {columns or 'none'}"
+    if step.target:
+        keys = ", ".join(step.product.columns[index].name for index in step.target)
+        batched = port is not None and port.capabilities.keys
+        yield f"{indent}  keys: {keys} ({'one batched read' if batched else 'found by scanning: the port knows no look-up by keys'})"
+    if isinstance(step, ConnectionStep):
+        yield f"{indent}  arguments: {', '.join(step.arguments) or 'none'}; {_pushed(step, port)}"
+        if step.counts:
+            yield f"{indent}  totalCount: {_counted(step.ruling, port)}"
+    if step.ruling.row_rules:
+        yield f"{indent}  row rule: pushed where the port can, and applied again to every row here"
+    shapes: tuple[RowShape, ...] = step.row_shapes if isinstance(step, ConnectionStep) else (step.rows,)
+    for shape in shapes:
+        for child in shape.children:
+            yield from _step(child.step, depth + 1)
+
+
+def _port(port: Port | None) -> str:
+    if port is None:
+        return "no port: it has no endpoint here"
+    return f"{port.name} (level {port.capabilities.level})"
+
+
+def _pushed(step: ConnectionStep, port: Port | None) -> str:
+    if port is None:
+        return "nothing can be read"
+    able = port.capabilities
+    done = {"where": able.boolean, "orderBy": able.order_by, "since": able.since, "first": able.order_by or "orderBy" not in step.arguments}
+    pushed = [name for name, can in done.items() if can and name in (*step.arguments, "first")]
+    here = [name for name, can in done.items() if not can and name in (*step.arguments, "first")]
+    if not here:
+        return f"pushed: {', '.join(pushed)}"
+    return f"pushed: {', '.join(pushed) or 'none'}; done here within the scan budget, because the port cannot: {', '.join(here)}"
+
+
+def _counted(ruling: ProductRuling, port: Port | None) -> str:
+    if port is None or not port.capabilities.count:
+        return "by reading the rows, within the scan budget"
+    return "by the port, once its counts under the row rule are proved; else from rows" if ruling.row_rules else "by the port"
+
+
+def _ruling(product: Product, ruling: ProductRuling) -> Iterator[str]:
+    rows = f"rows that satisfy one of {len(ruling.row_rules)} rules" if ruling.row_rules else "all rows"
+    yield f"  {ruling.contract}: {rows}"
+    for column, field in zip(product.columns, ruling.fields, strict=True):
+        if field.hidden or field.access == "clear":
+            continue
+        mask = f" {field.mask.kind.value}" if field.mask is not None else ""
+        because = f", because of {field.reason.because} ({field.reason.source})" if field.reason is not None else ""
+        yield f"    {column.graphql_name}: {field.access.value}{mask}{because}{', varies by row' if field.varies else ''}"
+
+
+def _receipt(receipt: Receipt) -> str:
+    return f"{receipt.path}: {receipt.mask or 'null'}, because of {receipt.because} in {receipt.contract}; ask {receipt.request_access}"
+
+
+def _calls(executable: Executable) -> int:
+    def count(step: ConnectionStep | KeyStep | PartnerStep) -> int:
+        shapes: tuple[RowShape, ...] = step.row_shapes if isinstance(step, ConnectionStep) else (step.rows,)
+        return 1 + sum(count(child.step) for shape in shapes for child in shape.children)
+
+    return sum(
+        count(it) for member in executable.members if isinstance(member, DomainSteps) for it in member.members if not isinstance(it, str)
+    )

@@ -1,0 +1,180 @@
+"""Settings in, a gateway without HTTP out: contracts loaded, ports opened, background work started and stopped.
+
+`Service` is what the application and the command line hold. Touches the disk when built, the network from `start` on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import ipaddress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from contracts import CatalogReading, Contract, MeshPolicy, load_policy, read_catalog
+from domain_adapters.addresses import AddressPolicy
+from domain_adapters.endpoint import Endpoint
+from domain_adapters.errors import PortError
+from domain_adapters.kinds import Surroundings, is_served, open_port
+from domain_adapters.port import Call, Port
+from gateway.catalog.snapshot import Product, snapshot_of
+from gateway.compiler.explain import explain
+from gateway.engine.budget import Bounds
+from gateway.engine.engine import Engine
+from gateway.engine.proof import counts_hold, row_rules_of
+from gateway.errors import GatewayError
+from gateway.exchange import Frame, Question
+from gateway.observe.logs import event, fault
+from gateway.observe.metrics import Metrics
+from gateway.settings import Settings
+from gateway.slo.board import Board
+from gateway.slo.poller import Poller, Target
+
+__all__ = ["Service", "build"]
+
+Clock = Callable[[], dt.datetime]
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def build(settings: Settings, *, metrics: Metrics | None = None, clock: Clock = _utc_now) -> Service:
+    """Load contracts and policy and open the ports; nothing is asked of them yet.
+
+    Contracts that do not load are left out and logged: one domain's mistake never takes the others down.
+    **Raises** `contracts.PolicyInvalidError`, `gateway.catalog.snapshot.CatalogError`, `ValueError` (an endpoint's URL).
+    """
+    policy = load_policy(settings.policy_file)
+    reading = read_catalog(settings.catalog_dir, policy)
+    for problem in reading.problems:
+        event("contract_left_out", problem=str(problem))
+    return Service(settings, policy, reading, metrics=metrics or Metrics(products_max=settings.observe.products_max), clock=clock)
+
+
+class Service:
+    """A gateway over the ports of its settings. ``answerer``: what HTTP asks."""
+
+    def __init__(self, settings: Settings, policy: MeshPolicy, reading: CatalogReading, *, metrics: Metrics, clock: Clock) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.reading = reading
+        self.metrics = metrics
+        self._ports = _opened(settings, reading.contracts)
+        self.snapshot = snapshot_of(reading.contracts, self._ports, keep_spelling=settings.names == "contract")
+        for finding in self.snapshot.findings:
+            event("relationship_left_out", finding=finding)
+        self.board = Board(reading.contracts, clock)
+        self.bounds = _bounds(settings)
+        self.answerer = Engine(
+            self.snapshot,
+            policy,
+            secret=settings.key("engine"),
+            limits=settings.limits,
+            bounds=self.bounds,
+            clock=clock,
+            board=self.board,
+            kept_max_bytes=settings.cache.executables_max_bytes,
+            on_compiled=metrics.compiled,
+            on_executable=lambda hit: metrics.executable(hit=hit),
+            on_read=metrics.read,
+            on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
+            on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
+        )
+        self._poller = Poller(self.board, self._targets, clock=clock, interval_s=settings.upstream.slo_s)
+        self._background: list[asyncio.Task[None]] = []
+        self._probed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begin probing ports and polling their SLOs."""
+        self._background = [asyncio.create_task(self._probe_forever()), asyncio.create_task(self._poller.run())]
+
+    async def aclose(self) -> None:
+        """Stop the background work and close every port."""
+        for task in self._background:
+            task.cancel()
+        for task in self._background:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._background = []
+        for ports in self._ports.values():
+            for port in ports:
+                await port.aclose()
+
+    def readiness(self) -> dict[str, str]:
+        """Name what is still missing before the gateway should get traffic; empty when ready."""
+        missing: dict[str, str] = {}
+        if not self._probed.is_set():
+            missing["ports"] = "not every endpoint has been asked for its capabilities yet"
+        if not self._poller.first_round_done.is_set():
+            missing["slo"] = "not every reachable endpoint has been measured yet"
+        if not self.snapshot.products:
+            missing["catalog"] = "no contract could be loaded"
+        return missing
+
+    async def explain(self, question: Question, frame: Frame) -> str:
+        """Explain how a question would be answered: plan, rulings and upstream calls."""
+        await self.probe()
+        return explain(self.answerer.explained(question, frame), self.snapshot)
+
+    async def probe(self) -> None:
+        """Ask every port what it can do, and prove its counts."""
+        await asyncio.gather(*(self._probe_one(product) for product in self.snapshot.products.values()))
+
+    async def _probe_forever(self) -> None:
+        while True:
+            try:
+                await self.probe()
+            except Exception as error:
+                fault("probe_failed", error)
+            self._probed.set()
+            await asyncio.sleep(self.settings.upstream.probe_s)
+
+    async def _probe_one(self, product: Product) -> None:
+        rules = row_rules_of(product.contract, self.policy)
+        for port in product.ports:
+            proved = False
+            try:
+                if (probe := getattr(port, "probe", None)) is not None:
+                    await probe(Call(self.settings.timeouts.connect_s))
+                proved = await counts_hold(product, port, rules, self.bounds)
+                if not proved and port.capabilities.count:
+                    event("counts_not_proved", product=product.id, port=port.name)
+            except (PortError, GatewayError) as error:
+                event("port_not_probed", product=product.id, port=port.name, reason=getattr(error, "reason", type(error).__name__))
+            self.answerer.note_proof(product, port, proved=proved)
+
+    def _targets(self) -> Mapping[str, Target]:
+        found: dict[str, Target] = {}
+        for product in self.snapshot.products.values():
+            if product.ports:
+                objectives = product.contract.objectives
+                window_s = objectives.availability.window_s if objectives.availability else None
+                found[product.id] = Target(product.ports[0], objectives.measure_every_s, window_s)
+        return found
+
+
+def _opened(settings: Settings, contracts: tuple[Contract, ...]) -> dict[str, tuple[Port, ...]]:
+    upstream = settings.upstream
+    networks = tuple(ipaddress.ip_network(text) for text in upstream.networks)
+    around = Surroundings(AddressPolicy(loopback=upstream.loopback, private=upstream.private, only=networks))
+    found: dict[str, tuple[Port, ...]] = {}
+    for contract in contracts:
+        placed = settings.products.get(contract.key)
+        if placed is not None:
+            endpoint = Endpoint(str(placed.endpoint), auth=placed.auth, level=placed.level)
+            found[contract.key] = tuple(open_port(contract, it, endpoint, around) for it in contract.output_ports if is_served(it))
+    return found
+
+
+def _bounds(settings: Settings) -> Bounds:
+    limits = settings.limits
+    return Bounds(
+        rows_default=limits.rows_default,
+        rows_max=limits.rows_max,
+        scan_rows_max=limits.scan_rows_max,
+        keys_max=limits.keys_max,
+        upstream_timeout_s=settings.timeouts.upstream_s,
+        body_max_bytes=settings.upstream.page_max_bytes,
+        request_bytes_max=settings.upstream.request_max_bytes,
+    )
