@@ -12,6 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from contracts.model import Contract
 from domain_adapters.errors import PortError, PortRefusedError
 from domain_adapters.port import Call, Port
 from gateway.slo.board import Board
@@ -32,6 +33,12 @@ class Target:
     port: Port
     every_s: float | None = None
     window_s: float | None = None
+
+    @classmethod
+    def of(cls, contract: Contract, port: Port) -> Target:
+        """Take interval and window from what the contract says about measuring."""
+        availability = contract.objectives.availability
+        return cls(port, contract.objectives.measure_every_s, None if availability is None else availability.window_s)
 
 
 @dataclass(slots=True)
