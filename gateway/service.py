@@ -97,6 +97,7 @@ class Service:
             with suppress(asyncio.CancelledError):
                 await task
         self._background = []
+        self.answerer.close()
         for ports in self._ports.values():
             for port in ports:
                 await port.aclose()

@@ -7,7 +7,6 @@ millisecond; nothing on a request path builds the whole mesh.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ from gateway.catalog.inputs import filter_type, is_graphql_enumeration, key_type
 from gateway.catalog.names import column_name, type_name
 from gateway.catalog.reach import Reach, RulingOf
 from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
+from gateway.governance.recent import Recent
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
 
 __all__ = ["PAGE_INFO", "Slice", "Slices", "usable_columns"]
@@ -85,20 +85,16 @@ class Slices:
     def __init__(self, snapshot: Snapshot, mesh_field: GraphQLField, *, kept_max: int = 256) -> None:
         self._snapshot = snapshot
         self._mesh_field = mesh_field
-        self._kept: OrderedDict[tuple[object, ...], tuple[Slice, tuple[ProductRuling, ...]]] = OrderedDict()
-        self._kept_max = kept_max
+        self._kept: Recent[tuple[object, ...], tuple[Slice, tuple[ProductRuling, ...]]] = Recent(kept_max)
 
     def of(self, reach: Reach, ruling_of: RulingOf, *, wide: bool = False) -> Slice:
         """Return the slice for ``reach``. ``wide``: inputs list masked and denied columns too (only to tell a mistake from a refusal)."""
         rulings = tuple(ruling_of(self._snapshot.products[id_]) for id_ in sorted(reach.links))
         key = (reach.key(), tuple(map(id, rulings)), wide)  # rulings are interned, and kept below while their ids are
         if (found := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
             return found[0]
         built = _Builder(self._snapshot, ruling_of, reach, self._mesh_field, wide=wide).build()
-        self._kept[key] = (built, rulings)
-        if len(self._kept) > self._kept_max:
-            self._kept.popitem(last=False)
+        self._kept.put(key, (built, rulings))
         return built
 
 

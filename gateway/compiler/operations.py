@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -113,6 +114,8 @@ class Operations:
         self._shapes: OrderedDict[tuple[object, ...], tuple[Checked, tuple[ProductRuling, ...]]] = OrderedDict()
         self._kept_bytes = 0
         self._sighted: OrderedDict[object, None] = OrderedDict()
+        # Large documents are prepared on a thread of their own, beside the loop's.
+        self._keeping = threading.Lock()
 
     @property
     def kept_bytes(self) -> int:
@@ -134,9 +137,10 @@ class Operations:
         checked = self._checked(document, view, long_as_text=long_as_text)
         literals = self._literals(checked, document)
         prepared = Prepared(checked, document, literals)
-        if self._seen_before((text, name)):
-            self._texts[text, name, view, long_as_text] = prepared
-            self._weigh(sys.getsizeof(text) * 8 + 2_000)
+        with self._keeping:
+            if self._seen_before((text, name)):
+                self._texts[text, name, view, long_as_text] = prepared
+                self._weigh(sys.getsizeof(text) * 8 + 2_000)
         return prepared
 
     def variables(self, prepared: Prepared, raw: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -180,19 +184,21 @@ class Operations:
         rulings = tuple(ruling_of(self._snapshot.products[id_]) for id_ in sorted(reach.links))
         # Rulings are interned and kept beside what they are the key of, so their ids stay theirs.
         key = (document.shape, reach.key(), tuple(map(id, rulings)), long_as_text)
-        kept = self._shapes.get(key)
-        if kept is not None:
-            self._shapes.move_to_end(key)
-            return kept[0]
+        with self._keeping:
+            kept = self._shapes.get(key)
+            if kept is not None:
+                self._shapes.move_to_end(key)
+                return kept[0]
         started = time.perf_counter()
         slice_ = self._slices.of(reach, ruling_of)
         checked = Checked(document, slice_, _fixed(self._snapshot, ruling_of, reach), reach, (), long_as_text)
         self._validate(checked, document, ruling_of)
         checked.literal_types = _literal_types(document, slice_)
         self._on_compiled(time.perf_counter() - started)
-        if self._seen_before((document.shape, len(document.shape))):
-            self._shapes[key] = (checked, rulings)
-            self._weigh(checked.bytes())
+        with self._keeping:
+            if self._seen_before((document.shape, len(document.shape))):
+                self._shapes[key] = (checked, rulings)
+                self._weigh(checked.bytes())
         return checked
 
     def _validate(self, checked: Checked, document: Document, ruling_of: RulingOf) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any
@@ -48,6 +49,8 @@ from gateway.slo.board import Board
 
 __all__ = ["Engine"]
 
+_LARGE_CHARACTERS = 2_000
+
 
 class Engine:
     """Everything that answers questions over one snapshot of the mesh.
@@ -85,6 +88,7 @@ class Engine:
         self._slices = Slices(snapshot, mesh_field())
         self._operations = Operations(snapshot, self._slices, self._masks, limits, kept_max_bytes=kept_max_bytes, on_compiled=on_compiled)
         self._decoders: dict[tuple[str, int, int], RowDecoders] = {}
+        self._compiler = ThreadPoolExecutor(1, "compiler")
         self._introspection_products_max = introspection_products_max
         self._on_executable = on_executable
         self._on_internal = on_internal
@@ -102,9 +106,7 @@ class Engine:
         """Answer a question. Never raises but for cancellation."""
         try:
             view = self._views.of(frame.caller, self._clock())
-            prepared = self._prepared(question, frame, view)
-            variables = self._operations.variables(prepared, question.variables)
-            executable = self._operations.executable(prepared, variables)
+            prepared, variables, executable = await self._compiled(question, frame, view)
             rules = self._bound_rules(executable, frame.caller)
             bound = bind(executable, Values(variables, prepared.literals), self.bounds, decision=_decision(view), rules=rules)
             run = self._run(executable, bound, rules, prepared, question, frame, view)
@@ -125,6 +127,20 @@ class Engine:
         prepared = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
         given = dict.fromkeys(prepared.document.conditions, True) | (question.variables or {})
         return self._operations.executable(prepared, given)
+
+    async def _compiled(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
+        if len(question.query) <= _LARGE_CHARACTERS or self._operations.find(
+            question.query, question.operation_name, view, long_as_text=frame.long_as_text
+        ):
+            return self._compile(question, frame, view)
+        # A large document takes long to judge; the loop goes on with other requests meanwhile.
+        async with asyncio.timeout_at(frame.deadline_s):
+            return await asyncio.get_running_loop().run_in_executor(self._compiler, self._compile, question, frame, view)
+
+    def _compile(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
+        prepared = self._prepared(question, frame, view)
+        variables = self._operations.variables(prepared, question.variables)
+        return prepared, variables, self._operations.executable(prepared, variables)
 
     def _prepared(self, question: Question, frame: Frame, view: View) -> Prepared:
         found = self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
@@ -231,6 +247,10 @@ class Engine:
         products = tuple(id_ for id_, _ in executable.products)
         headers = (("Mesh-Slo-Status", self.board.status(products)),) if products else ()
         return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
+
+    def close(self) -> None:
+        """Let go of the compiler's thread."""
+        self._compiler.shutdown(wait=False, cancel_futures=True)
 
     # -- the schema of a view ----------------------------------------------------------------------------------------------
 
