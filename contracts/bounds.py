@@ -6,9 +6,11 @@ tags load, masked as strictly as can be, with a warning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from functools import cache
 
-from contracts.errors import ProblemCode, nearest_of, quoted
+from contracts.errors import ProblemCode, quoted
 from contracts.model import Contract, FieldClassification, Grant, Restriction
 from contracts.policy import MeshPolicy
 from contracts.report import Report
@@ -19,17 +21,26 @@ __all__ = ["check_bounds", "check_purposes", "check_restriction", "check_role"]
 
 def check_bounds(contract: Contract, policy: MeshPolicy, report: Report) -> None:
     """Add what the policy forbids to ``report``."""
+    never_tags = {tag.tag for tag in policy.tags if tag.never_clear}
+    never = {name for name, given in contract.classification if never_tags.intersection(given.tags)}
+
+    @cache
+    def beyond_of(role: str) -> frozenset[str]:
+        bound = _bound_of(role, policy)
+        return frozenset(name for name, given in contract.classification if not _within(given, bound))
+
     for index, grant in enumerate(contract.access.grants):
-        path: Path = ("spec", "access", index)
-        _check_grant(contract, grant, policy, report, path)
+        _check_grant(grant, policy, report, ("spec", "access", index), never=never, beyond_of=beyond_of)
     for index, restriction in enumerate(contract.restrictions):
         check_restriction(restriction, policy, report, ("spec", "restrict", index))
     known = [tag.tag for tag in policy.tags]
     for name, given in contract.classification:
         for tag in given.tags:
             if tag not in known:
-                message = f"the mesh policy does not know tag {quoted(tag)}; the column is withheld"
-                report.warn(ProblemCode.UNKNOWN_TAG, ("spec", "classification", "fields", name), message, nearest=nearest_of(tag, known))
+                message = f"the mesh policy does not know tag {quoted(tag)}; the column is withheld unless it has a mask of its own"
+                report.warn(
+                    ProblemCode.UNKNOWN_TAG, ("spec", "classification", "fields", name), message, nearest=report.nearest(tag, known)
+                )
     if policy.retention_needs_date and contract.retention is not None and contract.retention.from_column is None:
         path = ("spec", "classification", "retention")
         report.add(ProblemCode.NOT_ENFORCEABLE, path, 'the mesh policy wants a column that dates the rows: "from", or "time.event"')
@@ -39,7 +50,7 @@ def check_role(role: str, policy: MeshPolicy, report: Report, path: Path) -> boo
     """Add a problem unless ``role`` exists; say whether it does."""
     if role in policy.roles:
         return True
-    report.add(ProblemCode.UNKNOWN_ROLE, path, f"no role {quoted(role)} in the mesh policy", nearest=nearest_of(role, policy.roles))
+    report.add(ProblemCode.UNKNOWN_ROLE, path, f"no role {quoted(role)} in the mesh policy", nearest=report.nearest(role, policy.roles))
     return False
 
 
@@ -49,41 +60,36 @@ def check_purposes(purposes: tuple[str, ...], policy: MeshPolicy, report: Report
         return
     for index, purpose in enumerate(purposes):
         if purpose not in policy.purposes:
-            nearest = nearest_of(purpose, policy.purposes)
+            nearest = report.nearest(purpose, policy.purposes)
             message = f"no purpose {quoted(purpose)} in the mesh policy"
             report.add(ProblemCode.UNKNOWN_PURPOSE, (*path, index), message, nearest=nearest)
 
 
-def _check_grant(contract: Contract, grant: Grant, policy: MeshPolicy, report: Report, path: Path) -> None:
+def _check_grant(
+    grant: Grant, policy: MeshPolicy, report: Report, path: Path, *, never: AbstractSet[str], beyond_of: Callable[[str], frozenset[str]]
+) -> None:
     check_purposes(grant.purposes, policy, report, (*path, "purposes"))
     if not check_role(grant.role, policy, report, (*path, "role")):
         return
     if policy.grantable_roles is not None and grant.role not in policy.grantable_roles:
         message = f"contracts may not grant role {quoted(grant.role)}, only {', '.join(policy.grantable_roles) or 'none'}"
         report.add(ProblemCode.OUT_OF_BOUNDS, (*path, "role"), message)
-    never = {tag.tag for tag in policy.tags if tag.never_clear}
-    bound = next((bound.clear_tags for bound in policy.bounds if bound.role == grant.role), ("*",))
-    for index, name, given in _cleared(contract, grant):
-        here = (*path, "clear", index)
-        if grant.clear[index] != "*" and (forbidden := sorted(never.intersection(given.tags))):
-            report.add(ProblemCode.OUT_OF_BOUNDS, here, f"column {quoted(name)} is tagged {forbidden[0]}, which nobody may see in clear")
-        elif not _within(given, bound):
-            what = ", ".join(given.tags) or "classified without a tag"
-            allowed = ", ".join(bound) or "nothing"
-            message = f"column {quoted(name)} ({what}) is more than role {quoted(grant.role)} may be shown in clear ({allowed})"
-            report.add(ProblemCode.OUT_OF_BOUNDS, here, message)
-
-
-def _cleared(contract: Contract, grant: Grant) -> Iterator[tuple[int, str, FieldClassification]]:
-    """List the classified columns that a grant clears, each with the place of the entry that does so."""
     for index, entry in enumerate(grant.clear):
-        for name, given in contract.classification_by_name.items():
-            if given.is_classified and entry in ("*", name):
-                yield index, name, given
+        here = (*path, "clear", index)
+        if entry in never:
+            report.add(ProblemCode.OUT_OF_BOUNDS, here, f"column {quoted(entry)} carries a tag that nobody may see in clear")
+        elif beyond := beyond_of(grant.role) if entry == "*" else beyond_of(grant.role) & {entry}:
+            allowed = ", ".join(_bound_of(grant.role, policy)) or "nothing"
+            named = quoted(min(beyond)) + (f" and {len(beyond) - 1} more" if len(beyond) > 1 else "")
+            report.add(ProblemCode.OUT_OF_BOUNDS, here, f"role {quoted(grant.role)} may clear {allowed}, but not {named}")
+
+
+def _bound_of(role: str, policy: MeshPolicy) -> tuple[str, ...]:
+    return next((bound.clear_tags for bound in policy.bounds if bound.role == role), ("*",))
 
 
 def _within(given: FieldClassification, bound: tuple[str, ...]) -> bool:
-    if "*" in bound:
+    if "*" in bound or not given.is_classified:
         return True
     return bool(given.tags) and set(given.tags) <= set(bound)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import re2
 
 from contracts.document import ClassificationDocument, SpecDocument
-from contracts.errors import ProblemCode, nearest_of, quoted
+from contracts.errors import ProblemCode, quoted
 from contracts.fields import Enumeration, Field, Kind, Scalar
 from contracts.masks import fits
 from contracts.model import Contract, Grant, OutputPort
@@ -26,7 +26,7 @@ __all__ = ["check_contract"]
 _KEY_KINDS = frozenset(Kind) - {Kind.JSON, Kind.FLOAT, Kind.BYTES}
 _TIME_KINDS = frozenset({Kind.INSTANT, Kind.DATE})
 _PAN_FIRST_MAX, _PAN_LAST_MAX = 6, 4
-_PATTERN_MAX = 500
+_PATTERN_MAX = 200
 
 
 def check_contract(contract: Contract, spec: SpecDocument, report: Report) -> None:
@@ -47,7 +47,7 @@ def check_contract(contract: Contract, spec: SpecDocument, report: Report) -> No
 def _column(name: str, known: dict[str, Field], report: Report, path: Path) -> Field | None:
     field = known.get(name)
     if field is None:
-        report.add(ProblemCode.UNKNOWN_COLUMN, path, f"no column {quoted(name)}", nearest=nearest_of(name, known))
+        report.add(ProblemCode.UNKNOWN_COLUMN, path, f"no column {quoted(name)}", nearest=report.nearest(name, known))
     return field
 
 
@@ -124,14 +124,14 @@ def _check_retention(contract: Contract, report: Report) -> None:
 def _check_grant(contract: Contract, grant: Grant, report: Report, path: Path) -> None:
     known = contract.field_by_name
     for word, names in (("fields", grant.fields), ("clear", grant.clear)):
+        seen: set[str] = set()
         for index, name in enumerate(names):
-            if name == "*":
-                continue
-            field = _column(name, known, report, (*path, word, index))
-            if name in names[:index]:
+            field = _column(name, known, report, (*path, word, index)) if name != "*" else None
+            if name in seen:
                 report.add(ProblemCode.DUPLICATE, (*path, word, index), f"column {quoted(name)} is named twice")
             elif field is not None and word == "clear" and not contract.classification_by_name[name].is_classified:
                 report.warn(ProblemCode.CONTRADICTION, (*path, word, index), f"column {quoted(name)} is not classified: clear without that")
+            seen.add(name)
     for claim, _ in grant.claims:
         if CLAIM_PATH.fullmatch(claim) is None:
             report.add(ProblemCode.BAD_NAME, (*path, "claims", claim), "is no path to a claim")
@@ -172,6 +172,7 @@ def _check_pattern(pattern: str, report: Report, path: Path) -> None:
     # RE2 runs in linear time, so that no contract's pattern can hold up a probe.
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = 1 << 18
     try:
         if len(pattern) > _PATTERN_MAX:
             raise ValueError
@@ -197,7 +198,7 @@ def _check_port(port: OutputPort, known: dict[str, Field], report: Report, path:
             allowed = operators_of(field.type) if field is not None else frozenset(Operator)
             if operator not in allowed:
                 message = f"column {quoted(column)} has no operator {quoted(operator)}"
-                report.add(ProblemCode.WRONG_VALUE, here, message, nearest=nearest_of(operator, sorted(allowed)))
+                report.add(ProblemCode.WRONG_VALUE, here, message, nearest=report.nearest(operator, sorted(allowed)))
             _check_template(template, ("values",) if operator in ("in", "notIn") else ("value",), report, here)
     names = [name for _, name in port.params]
     if len(set(names)) != len(names):

@@ -427,7 +427,7 @@ class SpecDocument(Document):
     restrict: Annotated[tuple[RestrictDocument, ...], Member(max_length=500)] = ()
     consent: ConsentDocument | None = None
     relationships: Annotated[tuple[RelationshipDocument, ...], Member(max_length=100)] = ()
-    quality: Annotated[tuple[QualityDocument, ...], Member(max_length=500)] = ()
+    quality: Annotated[tuple[QualityDocument, ...], Member(max_length=200)] = ()
 
 
 class ContractDocument(Document):

@@ -19,12 +19,15 @@ from contracts.fields import Enumeration, FieldType, Kind, Scalar, Unit
 __all__ = ["literal"]
 
 
+_SUGGESTED_MAX = 50
+
+
 def literal(value: Any, type_: FieldType) -> Any:
     """Read ``value`` as one of ``type_``. **Raises** ValueError if it cannot be one."""
     match type_:
         case Enumeration(symbols=symbols):
             if value not in symbols:
-                near = nearest_of(value, symbols) if isinstance(value, str) else None
+                near = nearest_of(value, symbols) if isinstance(value, str) and len(symbols) <= _SUGGESTED_MAX else None
                 raise ValueError("expected one of the column's symbols" + (f', such as "{near}"' if near else ""))
             return value
         case Scalar(kind=kind) if kind in _READERS:

@@ -27,6 +27,8 @@ def column_mistake(name: str) -> str | None:
         return f"a name has at most {COLUMN_MAX} characters"
     if name != name.strip():
         return "a name neither begins nor ends with a space"
+    if name == "*":
+        return "a name is not the asterisk that stands for all names"
     if any(character in "\"'`\\" for character in name):
         return "a name holds no quotes and no backslashes"
     if not name.isprintable():

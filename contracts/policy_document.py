@@ -15,7 +15,7 @@ from pydantic import StrictBool
 from contracts.bounds import check_purposes, check_restriction, check_role
 from contracts.build import grant_of, mask_of, restriction_of
 from contracts.document import AggregatesDocument, AnyMask, Document, GrantDocument, Name, Names, RestrictDocument, Text
-from contracts.errors import InvalidDocumentError, PolicyInvalidError, Problem, ProblemCode, nearest_of, quoted
+from contracts.errors import InvalidDocumentError, PolicyInvalidError, Problem, ProblemCode, quoted
 from contracts.fields import Kind
 from contracts.model import Aggregates
 from contracts.policy import MeshPolicy, RoleBound, TagPolicy, TagRule
@@ -134,7 +134,7 @@ def _tag(name: str, given: TagDocument, report: Report) -> TagPolicy:
     for index, rule in enumerate(given.rules):
         path = ("spec", "tags", name, "rules", index)
         if rule.type is not None and rule.type not in _TYPES:
-            report.add(ProblemCode.WRONG_VALUE, (*path, "type"), f"no type {quoted(rule.type)}", nearest=nearest_of(rule.type, _TYPES))
+            report.add(ProblemCode.WRONG_VALUE, (*path, "type"), f"no type {quoted(rule.type)}", nearest=report.nearest(rule.type, _TYPES))
         mask = mask_of(rule.mask, report, (*path, "mask"))
         if mask is not None:
             rules.append(TagRule(type=rule.type, name=rule.name, mask=mask))
@@ -164,6 +164,6 @@ def _check(policy: MeshPolicy, spec: PolicySpec, report: Report) -> None:
         for index, tag in enumerate(bound.clear_tags):
             if tag != "*" and tag not in known:
                 there: Path = ("spec", "bounds", bound.role, "clearTags", index)
-                report.add(ProblemCode.UNKNOWN_TAG, there, f"no tag {quoted(tag)} here", nearest=nearest_of(tag, known))
+                report.add(ProblemCode.UNKNOWN_TAG, there, f"no tag {quoted(tag)} here", nearest=report.nearest(tag, known))
     for position, restriction in enumerate(policy.restrictions):
         check_restriction(restriction, policy, report, ("spec", "restrictions", position))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import insort
+from collections.abc import Iterable
 from typing import Protocol
 
-from contracts.errors import Problem, ProblemCode
+from contracts.errors import Problem, ProblemCode, nearest_of
 from contracts.yaml_source import Path
 
 __all__ = ["Located", "Report", "dotted"]
 
 _PROBLEMS_MAX = 500
-_ITEMS_MAX = 50_000
+_SUGGESTIONS_MAX = 50
 
 
 class Located(Protocol):
@@ -43,7 +45,8 @@ class Report:
         self.document = document
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self._kept: dict[Path, list[int]] = {}
+        self._gone: dict[Path, list[int]] = {}
+        self._suggestions = 0
         self._left_out: list[Path] = []
 
     def leave_out(self, path: Path) -> None:
@@ -51,18 +54,27 @@ class Report:
 
         What is built from a document without its mistakes must not be blamed for what was left out.
         """
-        self._left_out.append(self.original(path))
-        if isinstance(path[-1], int):
-            parent = self.original(path[:-1])
-            kept = self._kept.setdefault(parent, list(range(_ITEMS_MAX)))
-            del kept[path[-1]]
+        whole = self.original(path)
+        self._left_out.append(whole)
+        if isinstance(whole[-1], int):
+            insort(self._gone.setdefault(whole[:-1], []), whole[-1])
 
     def original(self, path: Path) -> Path:
         """Translate a path in what is left to the path in the document."""
         found: Path = ()
         for step in path:
-            found = (*found, self._kept[found][step] if isinstance(step, int) and found in self._kept else step)
+            found = (*found, self._index(found, step) if isinstance(step, int) else step)
         return found
+
+    def _index(self, parent: Path, index: int) -> int:
+        for gone in self._gone.get(parent, ()):
+            index += gone <= index
+        return index
+
+    def nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """Find the known name that ``name`` was most likely meant to be, while there are not too many such mistakes."""
+        self._suggestions += 1
+        return nearest_of(name, known) if self._suggestions <= _SUGGESTIONS_MAX else None
 
     def add(self, code: ProblemCode, path: Path, message: str, *, nearest: str | None = None) -> None:
         """Note a mistake that keeps the document from loading."""

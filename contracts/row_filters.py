@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.document import ConditionDocument, RowFilterDocument
-from contracts.errors import ProblemCode, nearest_of, quoted
+from contracts.errors import ProblemCode, quoted
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Scalar
 from contracts.literals import literal
 from contracts.names import CLAIM_PATH
@@ -51,7 +51,7 @@ def row_filter(document: RowFilterDocument, columns: Mapping[str, Field], report
         field = columns.get(column)
         if field is None:
             message = f"no column {quoted(column)}"
-            report.add(ProblemCode.UNKNOWN_COLUMN, (*path, column), message, nearest=nearest_of(column, columns))
+            report.add(ProblemCode.UNKNOWN_COLUMN, (*path, column), message, nearest=report.nearest(column, columns))
             parts.append(FALSE)
         else:
             parts.append(_condition(condition, field, report, (*path, column)))

@@ -15,6 +15,9 @@ from contracts.model import Contract, Relationship
 __all__ = ["Together", "check_together", "target_of"]
 
 
+_SUGGESTIONS_MAX = 50
+
+
 @dataclass(frozen=True, slots=True)
 class Together:
     """What is wrong and what is odd between contracts."""
@@ -46,7 +49,7 @@ def check_together(contracts: Sequence[Contract]) -> Together:
             at = f"spec.relationships[{index}]"
             target = target_of(relationship, by_key.get(relationship.to, ()))
             if target is None:
-                nearest = nearest_of(relationship.to, by_key)
+                nearest = nearest_of(relationship.to, by_key) if len(warnings) < _SUGGESTIONS_MAX else None
                 message = f"product {quoted(_asked(relationship))} is not known yet"
                 warnings.append(_problem(contract, ProblemCode.UNKNOWN_PRODUCT, f"{at}.to", message, nearest))
                 continue
@@ -54,7 +57,7 @@ def check_together(contracts: Sequence[Contract]) -> Together:
             problems.extend(_inverse(contract, relationship, target, f"{at}.inverse", inverses))
         if contract.subject is not None and contract.subject.of not in by_key:
             message = f"product {quoted(contract.subject.of)} is not known yet"
-            nearest = nearest_of(contract.subject.of, by_key)
+            nearest = nearest_of(contract.subject.of, by_key) if len(warnings) < _SUGGESTIONS_MAX else None
             warnings.append(_problem(contract, ProblemCode.UNKNOWN_PRODUCT, "spec.subject.of", message, nearest))
     return Together(tuple(problems), tuple(warnings))
 

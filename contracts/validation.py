@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from contracts.errors import ProblemCode, nearest_of, quoted
+from contracts.errors import ProblemCode, quoted
 from contracts.report import Report
 from contracts.yaml_source import Path
 
@@ -40,8 +40,10 @@ def validated(model: type[DocumentT], data: Any, report: Report) -> DocumentT | 
             return model.model_validate(data)
         except ValidationError as error:
             entries = _independent(error.errors(include_url=False))
-        for entry in entries:
+        for entry in entries[:_ENTRIES_MAX]:
             _explain(model, entry, report)
+        if len(entries) > _ENTRIES_MAX:
+            return None
         data = _copied(data)
         for path in sorted({_culprit(entry) for entry in entries}, key=_from_the_end, reverse=True):
             if not path:
@@ -52,6 +54,7 @@ def validated(model: type[DocumentT], data: Any, report: Report) -> DocumentT | 
 
 
 _ROUNDS_MAX = 8
+_ENTRIES_MAX = 500
 _BRANCHES = ("<text>", "<mapping>", "[key]")  # the marks of union branches are ours, not the document's
 
 
@@ -61,10 +64,8 @@ def _path(entry: Any) -> Path:
 
 def _independent(entries: list[Any]) -> list[Any]:
     """Drop what follows from the others: a list is not too short when its items are wrong."""
-    inner = [_path(entry) for entry in entries if entry["type"] != "too_short"]
-    return [
-        entry for entry in entries if entry["type"] != "too_short" or not any(path[: len(outer := _path(entry))] == outer for path in inner)
-    ]
+    above = {path[:length] for entry in entries if entry["type"] != "too_short" for path in (_path(entry),) for length in range(len(path))}
+    return [entry for entry in entries if entry["type"] != "too_short" or _path(entry) not in above]
 
 
 def _culprit(entry: Any) -> Path:
@@ -104,12 +105,12 @@ def _explain(model: type[BaseModel], entry: Any, report: Report) -> None:
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     if kind == "extra_forbidden":
         known = _keys_at(model, path[:-1])
-        report.add(ProblemCode.UNKNOWN_KEY, path, "unknown key", nearest=nearest_of(str(path[-1]), known))
+        report.add(ProblemCode.UNKNOWN_KEY, path, "unknown key", nearest=report.nearest(str(path[-1]), known))
     elif kind == "missing":
         report.add(ProblemCode.MISSING_KEY, path[:-1], f"needs {quoted(str(path[-1]))}")
     elif kind in ("literal_error", "enum"):
         choices = [choice.strip("' ") for part in str(context["expected"]).split(" or ") for choice in part.split(",")]
-        nearest = nearest_of(given, choices) if isinstance(given, str) else None
+        nearest = report.nearest(given, choices) if isinstance(given, str) else None
         report.add(ProblemCode.WRONG_VALUE, path, f"expected {str(context['expected']).replace(chr(39), chr(34))}", nearest=nearest)
     elif kind == "string_type" and isinstance(given, (int, float)):
         report.add(ProblemCode.WRONG_VALUE, path, "expected text: put the value in quotes")

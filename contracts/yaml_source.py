@@ -152,9 +152,9 @@ class _Composer:
             parent.inside.append(node)
             parent.value.append(node.value)
             return
-        assert parent.inside is not None  # noqa: S101 -- open nodes are collections
+        assert parent.inside is not None
         key = self.keys[-1]
-        assert key is not None  # noqa: S101 -- the caller takes keys before values
+        assert key is not None
         name, line = key
         parent.inside[name] = (line, node)
         parent.value[name] = node.value
@@ -172,7 +172,7 @@ class _Composer:
             raise _RefusedError(ProblemCode.SYNTAX, "keys cannot carry an anchor", line)
         self.weigh(1, 1, line)
         inside = self.stack[-1].inside
-        assert isinstance(inside, dict)  # noqa: S101 -- awaits_key looked
+        assert isinstance(inside, dict)
         if event.value in inside:
             first = inside[event.value][0] + 1
             raise _RefusedError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from contracts.errors import ProblemCode, nearest_of, quoted
+from contracts.errors import ProblemCode, quoted
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar, Unit
 from contracts.names import column_mistake
 from contracts.report import Report
@@ -110,7 +110,7 @@ class _Reader:
         if full not in self.named:
             full = name
         if full not in self.named:
-            nearest = nearest_of(name, (*_PRIMITIVES, *_COMPLEX, *self.named))
+            nearest = self.report.nearest(name, (*_PRIMITIVES, *_COMPLEX, *self.named))
             self.refuse(path, f"unknown type {quoted(name)}", nearest=nearest)
             return None
         found = self.named[full]

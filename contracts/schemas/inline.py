@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from contracts.document import InlineField, InlineType
-from contracts.errors import ProblemCode, nearest_of, quoted
+from contracts.errors import ProblemCode, quoted
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar, Unit
 from contracts.names import column_mistake
 from contracts.report import Report
@@ -104,7 +104,7 @@ def _scalar(document: InlineType, report: Report, path: Path) -> Scalar | None:
         return _decimal(int(sized[1]), int(sized[2]), report, path)
     kind = _KINDS.get(document.type)
     if kind is None:
-        nearest = nearest_of(document.type, (*_KINDS, *_NESTED))
+        nearest = report.nearest(document.type, (*_KINDS, *_NESTED))
         report.add(ProblemCode.BAD_SCHEMA, (*path, "type"), f"unknown type {quoted(document.type)}", nearest=nearest)
         return None
     if kind is Kind.DECIMAL:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-from contracts.errors import ProblemCode, nearest_of, quoted
+from contracts.errors import ProblemCode, quoted
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar, Unit
 from contracts.names import COLUMN_MAX, column_mistake
 from contracts.report import Report
@@ -92,7 +92,9 @@ class _Reader:
             step = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(target, dict) or step not in target:
                 known = target if isinstance(target, dict) else ()
-                self.report.add(ProblemCode.BAD_REFERENCE, path, f"{quoted(reference)} is not there", nearest=nearest_of(step, known))
+                self.report.add(
+                    ProblemCode.BAD_REFERENCE, path, f"{quoted(reference)} is not there", nearest=self.report.nearest(step, known)
+                )
                 return None
             target = target[step]
             steps.append(step)
@@ -142,7 +144,7 @@ class _Reader:
         types = given if isinstance(given, list) else [given]
         for one in types:
             if one not in _TYPES:
-                self.refuse((*path, "type"), "unknown type", nearest=nearest_of(one, _TYPES) if isinstance(one, str) else None)
+                self.refuse((*path, "type"), "unknown type", nearest=self.report.nearest(one, _TYPES) if isinstance(one, str) else None)
                 return None
         others = [one for one in types if one != "null"]
         if len(others) != 1:
@@ -198,7 +200,7 @@ class _Reader:
             return None
         for one in required:
             if one not in properties:
-                self.refuse((*path, "required"), f"no property {quoted(one)}", nearest=nearest_of(one, properties))
+                self.refuse((*path, "required"), f"no property {quoted(one)}", nearest=self.report.nearest(one, properties))
         made: list[Field] = []
         wanted = frozenset(required)
         for key, member in properties.items():

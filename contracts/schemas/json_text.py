@@ -11,7 +11,7 @@ from contracts.yaml_source import Limits, Path, Source, read_yaml
 
 __all__ = ["JsonText", "read_json"]
 
-_AS_YAML = Limits(bytes_max=4 * 1024 * 1024, nodes_max=200_000)
+_AS_YAML = Limits(bytes_max=4 * 1024 * 1024, nodes_max=60_000)
 
 
 class JsonText:

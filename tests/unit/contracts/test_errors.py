@@ -34,7 +34,7 @@ def test_quoted_names_are_short_and_printable() -> None:
 def test_names_that_could_mean_something_to_a_later_stage_are_refused() -> None:
     assert column_mistake("größe in m²") is None
     assert column_mistake("x" * 128) is None
-    for name in ("", "  ", 'a"b', "a'b", "a`b", "a\\b", "a\nb", "a\x00", " a", "a ", "x" * 129, "a\u2028b", "a\u202eb"):
+    for name in ("", "  ", 'a"b', "a'b", "a`b", "a\\b", "a\nb", "a\x00", " a", "a ", "x" * 129, "a\u2028b", "a\u202eb", "*"):
         assert column_mistake(name) is not None, name
 
 

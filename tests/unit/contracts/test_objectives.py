@@ -82,7 +82,7 @@ def test_freshness_is_an_upper_limit_in_seconds(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["> 1 hour", "≥ 1 h", "fresh", "< 0 s"])
 def test_freshness_that_promises_nothing_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="write|expected|longer"):
+    with pytest.raises(ValueError, match=r"write|expected|longer"):
         parse_time_objective(text)
 
 

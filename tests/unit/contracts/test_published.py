@@ -20,7 +20,9 @@ CONTRACTS = [GUIDE, text(EVERYTHING), *(path.read_text(encoding="utf-8") for pat
 
 def test_the_published_schema_is_up_to_date(tmp_path: Path) -> None:
     write_document_schema(tmp_path / "s.json")
-    assert PUBLISHED_AT.read_text(encoding="utf-8") == (tmp_path / "s.json").read_text(encoding="utf-8"), "run python -m contracts.published"
+    assert PUBLISHED_AT.read_text(encoding="utf-8") == (tmp_path / "s.json").read_text(encoding="utf-8"), (
+        "run python -m contracts.published"
+    )
     Draft202012Validator.check_schema(document_schema())
 
 
@@ -31,7 +33,16 @@ def test_it_accepts_what_loads(document: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [(), ("metadata",), ("spec",), ("spec", "slo"), ("spec", "classification"), ("spec", "access", 0), ("spec", "ports", "output", 0), ("spec", "relationships", 0)],
+    [
+        (),
+        ("metadata",),
+        ("spec",),
+        ("spec", "slo"),
+        ("spec", "classification"),
+        ("spec", "access", 0),
+        ("spec", "ports", "output", 0),
+        ("spec", "relationships", 0),
+    ],
 )
 def test_it_refuses_unknown_keys(path: tuple[Any, ...]) -> None:
     data = copy.deepcopy(read_yaml(text(EVERYTHING), "f").data)

@@ -73,7 +73,9 @@ def test_a_relationship_without_inverse_adds_nothing_elsewhere() -> None:
 
 
 def test_the_target_is_the_newest_version_of_the_major_asked_for() -> None:
-    versions = [contract(domain="customer", name="customers", version=version) for version in ("1.9.0", "1.10.0-rc.1", "1.10.0", "2.0.0-beta+7")]
+    versions = [
+        contract(domain="customer", name="customers", version=version) for version in ("1.9.0", "1.10.0-rc.1", "1.10.0", "2.0.0-beta+7")
+    ]
     newest, first = contract(link()).relationships[0], contract(link(to="customer/customers@1")).relationships[0]
     found = [target_of(relationship, versions) for relationship in (newest, first)]
     assert [target.metadata.version for target in found if target is not None] == ["2.0.0-beta+7", "1.10.0"]
