@@ -49,6 +49,8 @@ def _lacking_test(predicate: Predicate, can: Capabilities) -> str | None:
             if can.tests(column, op):
                 return None
             return "filterColumns" if op in can.operators else "operators"
+        case And(parts=()):
+            return None
         case Not(part=part):
             return _lacking_test(part, can) if can.boolean else "boolean"
         case And(parts=parts) | Or(parts=parts):

@@ -1,0 +1,1 @@
+"""The port suite against every kind of port."""
