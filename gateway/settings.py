@@ -89,7 +89,7 @@ class ProductSettings(Section):
     """Where one product is reached (SPEC B1)."""
 
     endpoint: HttpUrl = Field(description="Base address of the domain's endpoint; a port's `path` is appended.")
-    level: Literal[0, 1] | None = Field(None, description="Level of the wire protocol; asked from `/capabilities` when not set.")
+    level: int | None = Field(None, ge=0, le=1, description="Level of the wire protocol; asked from `/capabilities` when not set.")
     auth: str | None = Field(
         None, description="Reference to the credentials sent to the endpoint (`env:NAME` or `file:PATH`), never the credentials."
     )

@@ -84,22 +84,18 @@ def check_variables(variables: dict[str, Any] | None, limits: Limits) -> None:
         return
     count = 0
     level: list[Any] = [variables]
-    for depth in range(limits.value_depth_max + 2):
+    for _ in range(limits.value_depth_max + 1):
         below: list[Any] = []
         for value in level:
-            if isinstance(value, dict):
-                count += len(value)
-                below.extend(item for item in value.values() if isinstance(item, dict | list))
-            else:
+            if isinstance(value, list):
                 _within(len(value), "list_items_max", limits, "items in one list of the variables")
-                count += len(value)
-                below.extend(item for item in value if isinstance(item, dict | list))
+            count += len(value)
+            items = value.values() if isinstance(value, dict) else value
+            below.extend(item for item in items if isinstance(item, dict | list))
             _within(count, "values_max", limits, "values in the variables")
         if not below:
             return
         level = below
-        if depth > limits.value_depth_max:
-            break
     raise _exceeded("value_depth_max", limits.value_depth_max, "levels of nesting in one variable")
 
 

@@ -1,0 +1,60 @@
+"""Metrics: Prometheus text with bounded labels."""
+
+from __future__ import annotations
+
+from gateway.observe.metrics import Metrics
+
+
+def sample(metrics: Metrics, line: str) -> bool:
+    return line in metrics.render().decode().splitlines()
+
+
+def test_requests_are_counted_by_code_and_timed() -> None:
+    metrics = Metrics()
+    metrics.request("OK", 0.004)
+    metrics.request("OK", 0.004)
+    metrics.request("FORBIDDEN", 0.1)
+    assert sample(metrics, 'meshgate_requests_total{code="OK"} 2.0')
+    assert sample(metrics, 'meshgate_requests_total{code="FORBIDDEN"} 1.0')
+    assert sample(metrics, 'meshgate_request_seconds_bucket{le="0.005"} 2.0')
+
+
+def test_products_beyond_the_bound_count_as_other() -> None:
+    metrics = Metrics(products_max=1)
+    metrics.read("a/b", "ok", 0.1)
+    metrics.read("c/d", "ok", 0.1)
+    metrics.read("a/b", "invalid", 0.1)
+    metrics.read("a/b", "customer@example.com", 0.1)
+    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="ok",product="a/b"} 1.0')
+    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="ok",product="other"} 1.0')
+    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="invalid",product="a/b"} 1.0')
+    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="other",product="a/b"} 1.0')
+    assert "c/d" not in metrics.render().decode()
+    assert "customer@" not in metrics.render().decode()
+
+
+def test_compilations_and_look_ups_are_counted() -> None:
+    metrics = Metrics()
+    metrics.compiled(0.002)
+    metrics.executable(hit=True)
+    metrics.executable(hit=False)
+    metrics.executable(hit=True)
+    assert sample(metrics, "meshgate_compile_seconds_count 1.0")
+    assert sample(metrics, 'meshgate_executables_total{outcome="hit"} 2.0')
+    assert sample(metrics, 'meshgate_executables_total{outcome="miss"} 1.0')
+
+
+def test_a_gauge_is_asked_when_the_metrics_are_read() -> None:
+    metrics = Metrics()
+    value = 1.0
+    metrics.gauge("things", "Things.", lambda: value)
+    metrics.in_flight(lambda: 7)
+    value = 2.0
+    assert sample(metrics, "meshgate_things 2.0")
+    assert sample(metrics, "meshgate_requests_in_flight 7.0")
+
+
+def test_two_registries_do_not_meet() -> None:
+    one, two = Metrics(), Metrics()
+    one.request("OK", 0.1)
+    assert not sample(two, 'meshgate_requests_total{code="OK"} 1.0')
