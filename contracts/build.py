@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts import document as doc
+from contracts.access_document import GrantDocument, RestrictDocument
 from contracts.errors import ProblemCode, quoted
 from contracts.fields import Field
+from contracts.mask_document import MaskDocument, read_mask
 from contracts.masks import Mask
 from contracts.model import (
     Access,
@@ -32,6 +34,7 @@ from contracts.model import (
 from contracts.objectives import Objectives, RatioObjective, Retention
 from contracts.report import Report
 from contracts.row_filters import row_filter
+from contracts.slo_document import AgeDocument, RatioDocument, RetentionDocument, SloDocument
 from contracts.yaml_source import Path
 
 __all__ = ["build_contract", "grant_of", "mask_of", "restriction_of"]
@@ -68,11 +71,11 @@ def build_contract(document: doc.ContractDocument, fields: tuple[Field, ...], re
     )
 
 
-def _objectives(slo: doc.SloDocument, report: Report) -> Objectives:
-    if isinstance(slo.availability, doc.RatioDocument) and slo.availability.expected_rows is not None:
+def _objectives(slo: SloDocument, report: Report) -> Objectives:
+    if isinstance(slo.availability, RatioDocument) and slo.availability.expected_rows is not None:
         report.add(ProblemCode.CONTRADICTION, ("spec", "slo", "availability", "expectedRows"), "availability is not counted in rows")
     return Objectives(
-        freshness=slo.freshness.target if isinstance(slo.freshness, doc.AgeDocument) else slo.freshness,
+        freshness=slo.freshness.target if isinstance(slo.freshness, AgeDocument) else slo.freshness,
         completeness=_ratio(slo.completeness),
         accuracy=_ratio(slo.accuracy),
         availability=_ratio(slo.availability),
@@ -81,8 +84,8 @@ def _objectives(slo: doc.SloDocument, report: Report) -> Objectives:
     )
 
 
-def _ratio(given: RatioObjective | doc.RatioDocument | None) -> RatioObjective | None:
-    if not isinstance(given, doc.RatioDocument):
+def _ratio(given: RatioObjective | RatioDocument | None) -> RatioObjective | None:
+    if not isinstance(given, RatioDocument):
         return given
     rows = given.expected_rows
     return RatioObjective(
@@ -94,10 +97,10 @@ def _ratio(given: RatioObjective | doc.RatioDocument | None) -> RatioObjective |
     )
 
 
-def _retention(given: tuple[str, float] | doc.RetentionDocument | None, times: Times) -> Retention | None:
+def _retention(given: tuple[str, float] | RetentionDocument | None, times: Times) -> Retention | None:
     if given is None:
         return None
-    if isinstance(given, doc.RetentionDocument):
+    if isinstance(given, RetentionDocument):
         return Retention(*given.period, given.from_ or times.event)
     return Retention(*given, times.event)
 
@@ -136,18 +139,18 @@ def _field_classification(given: doc.FieldDocument, report: Report, path: Path) 
     )
 
 
-def mask_of(given: Mask | doc.MaskDocument | None, report: Report, path: Path) -> Mask | None:
+def mask_of(given: Mask | MaskDocument | None, report: Report, path: Path) -> Mask | None:
     """Read a mask in either form; a senseless one goes to ``report``."""
-    if not isinstance(given, doc.MaskDocument):
+    if not isinstance(given, MaskDocument):
         return given
     try:
-        return doc.read_mask(given)
+        return read_mask(given)
     except ValueError as error:
         report.add(ProblemCode.WRONG_VALUE, path, str(error))
         return None
 
 
-def grant_of(given: doc.GrantDocument, columns: Mapping[str, Field], report: Report, path: Path) -> Grant:
+def grant_of(given: GrantDocument, columns: Mapping[str, Field], report: Report, path: Path) -> Grant:
     """Read one entry of ``access``."""
     if not given.fields and not given.clear:
         report.add(ProblemCode.CONTRADICTION, path, 'grants nothing: needs "fields" or "clear"')
@@ -163,7 +166,7 @@ def grant_of(given: doc.GrantDocument, columns: Mapping[str, Field], report: Rep
     )
 
 
-def restriction_of(given: doc.RestrictDocument) -> Restriction:
+def restriction_of(given: RestrictDocument) -> Restriction:
     """Read one entry of ``restrict``."""
     return Restriction(**{name: getattr(given, name) for name in Restriction.model_fields})
 

@@ -12,14 +12,17 @@ from typing import Annotated, Literal
 from pydantic import Field as Member
 from pydantic import StrictBool
 
+from contracts.access_document import GrantDocument, RestrictDocument
 from contracts.bounds import check_purposes, check_restriction, check_role
 from contracts.build import grant_of, mask_of, restriction_of
-from contracts.document import AggregatesDocument, AnyMask, Document, GrantDocument, Name, Names, RestrictDocument, Text
+from contracts.document import AggregatesDocument
 from contracts.errors import InvalidDocumentError, PolicyInvalidError, Problem, ProblemCode, quoted
 from contracts.fields import Kind
+from contracts.mask_document import AnyMask
 from contracts.model import Aggregates
 from contracts.policy import MeshPolicy, RoleBound, TagPolicy, TagRule
 from contracts.report import Report
+from contracts.texts import Document, Name, Names, Text
 from contracts.validation import validated
 from contracts.yaml_source import Path, read_yaml
 

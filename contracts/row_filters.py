@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.document import ConditionDocument, RowFilterDocument
+from contracts.access_document import ConditionDocument, RowFilterDocument
 from contracts.errors import ProblemCode, quoted
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Scalar
 from contracts.literals import literal

@@ -331,3 +331,11 @@ def test_three_thousand_contracts_of_thirty_fields_load_in_seconds() -> None:
     for _ in range(300):
         parse_contract(document, {"rows.avsc": avro})
     assert (time.perf_counter() - began) * 10 < 20  # some 3 s where nothing else runs
+
+
+def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = CATALOG.parents[1]
+    monkeypatch.chdir(root)
+    code = (root / "contracts" / "README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102
+    assert "order/orders-daily 2.1.0 TimeObjective" in capsys.readouterr().out
