@@ -67,6 +67,11 @@ class RemotePort:
         return self._learnt or self._dialect.capabilities
 
     @property
+    def probed(self) -> bool:
+        """Whether the level is known; until then `capabilities` and `split` say the least that the contract promises."""
+        return self._learnt is not None
+
+    @property
     def spelling(self) -> dict[str, str]:
         """Contract column -> its name in the rows; level 1 speaks the contract's own names."""
         return self._spelling1 if self.capabilities.level == 1 else self._spelling0

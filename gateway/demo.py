@@ -203,15 +203,18 @@ class _Demo:
             self.children.append(await start(program, self.environment, self.say))
         try:
             async with asyncio.timeout(self.ready_s):
-                ready = await asyncio.gather(*(child.ready() for child in self.children))
+                for waiting in asyncio.as_completed([self._ready(child) for child in self.children]):
+                    await waiting
         except TimeoutError:
-            raise DemoError(f"not everything was ready within {self.ready_s:.0f} seconds; see the lines above") from None
-        missing = [child.program.name for child, is_ready in zip(self.children, ready, strict=True) if not is_ready]
-        if missing:
-            raise DemoError(f"{', '.join(missing)} ended before being ready; see the lines above")
+            raise DemoError(f"not everything was ready within {self.ready_s:g} seconds; see the lines above") from None
         for line in self.greeting():
             self.say(line)
         return await self._watch()
+
+    async def _ready(self, child: Child) -> None:
+        if not await child.ready():
+            await child.ended()
+            raise DemoError(f"{child.program.name} ended before being ready; see the lines above")
 
     async def _watch(self) -> int:
         running = {asyncio.ensure_future(child.ended()) for child in self.children}

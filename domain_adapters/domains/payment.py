@@ -34,7 +34,7 @@ VERSION = "1.2.0"
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 EVENTS_MAX_BYTES = 64 * 1024
 TEXT, TEXT_OR_NULL = {"type": "string"}, {"type": ["string", "null"]}
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "title": "Payment",
     "type": "object",
     "required": ["paymentId", "orderId", "amount", "currency", "method", "status", "paidAt", "updatedAt"],
@@ -71,15 +71,15 @@ class Ledger:
         self.by_order: dict[str, list[int]] = {}
         self.by_payment: dict[str, int] = {}
 
-    def add(self, row: Sequence[Any]) -> None:
-        """Add a payment that changed last of all."""
-        payment, order, amount, currency, method, status, card, paid_us, changed_us = row
+    def add(self, row: Sequence[Any], paid_at: str, changed_at: str, changed_us: int) -> None:
+        """Add a payment that changed last of all; the row is payment, order, amount, currency, method, status and card."""
+        payment, order, amount, currency, method, status, card = row
         position = len(self.rows)
         # Amounts as JSON numbers with their two decimals: written by hand, as json.dumps has no decimals.
         self.rows.append(
             (
                 f'{{"paymentId":"{payment}","orderId":"{order}","amount":{amount:.2f},"currency":"{currency}","method":"{method}",'
-                f'"status":"{status}","cardNumber":{json.dumps(card)},"paidAt":"{iso(paid_us, 3)}","updatedAt":"{iso(changed_us, 6)}"}}'
+                f'"status":"{status}","cardNumber":{json.dumps(card)},"paidAt":"{paid_at}","updatedAt":"{changed_at}"}}'
             ).encode()
         )
         self.changed.append(changed_us)
@@ -92,12 +92,13 @@ class Ledger:
         ledger = cls()
         with contextlib.closing(open_store(folder, "payments", now=now)) as db:
             result = db.execute(
-                "SELECT payment_id, order_id, amount, currency, method, status, card_number, epoch_us(paid_at), epoch_us(updated_at) "
+                "SELECT payment_id, order_id, amount, currency, method, status, card_number, "
+                "strftime(paid_at, '%Y-%m-%dT%H:%M:%S.%gZ'), strftime(updated_at, '%Y-%m-%dT%H:%M:%S.%fZ'), epoch_us(updated_at) "
                 "FROM payments ORDER BY updated_at, payment_id"
             )
             while chunk := result.fetchmany(10_000):
-                for row in chunk:
-                    ledger.add(row)
+                for *row, paid_at, changed_at, changed_us in chunk:
+                    ledger.add(row, paid_at, changed_at, changed_us)
         return ledger
 
     def positions(self, orders: Iterable[str] | None, payments: Iterable[str] | None) -> Sequence[int]:
@@ -197,7 +198,8 @@ def make_app(ledger: Ledger, random: Random | None = None) -> Starlette:
             method = luck.choice(("CARD", "CARD", "WALLET", "BANK_TRANSFER"))
             now_us = max(micros_of(dt.datetime.now(dt.UTC)), ledger.changed[-1] if ledger.changed else 0)
             card = card_number(luck) if method == "CARD" else None
-            ledger.add((f"P{len(ledger.rows) + 1:07}", order, amount, currency, method, "AUTHORISED", card, now_us, now_us))
+            row = (f"P{len(ledger.rows) + 1:07}", order, amount, currency, method, "AUTHORISED", card)
+            ledger.add(row, iso(now_us, 3), iso(now_us, 6), now_us)
         return Response(status_code=204)
 
     async def health(request: Request) -> Response:

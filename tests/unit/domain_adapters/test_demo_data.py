@@ -95,8 +95,10 @@ def test_it_holds_what_real_data_holds(db: duckdb.DuckDBPyConnection, crooked: s
         "SELECT count(*) FROM orders WHERE updated_at < ordered_at",
         "SELECT count(*) FROM orders WHERE order_date <> CAST(ordered_at AS DATE)",
         "SELECT count(*) FROM payments WHERE (method = 'CARD') <> (card_number IS NOT NULL)",
-        "SELECT count(*) FROM (SELECT order_id FROM payments JOIN orders USING (order_id) WHERE payments.status = 'CAPTURED' "
-        "GROUP BY order_id, total_amount HAVING sum(amount) <> total_amount) AS t",
+        (
+            "SELECT count(*) FROM (SELECT order_id FROM payments JOIN orders USING (order_id) WHERE payments.status = 'CAPTURED' "
+            "GROUP BY order_id, total_amount HAVING sum(amount) <> total_amount) AS t"
+        ),
         "SELECT count(*) FROM orders WHERE total_amount < 0",
     ],
 )

@@ -157,7 +157,9 @@ async def test_a_refused_or_failing_probe_decides_nothing(status: str) -> None:
 
 async def test_the_last_good_probe_is_kept(level1: CrookedServer) -> None:
     port = opened(level1, level=None)
+    known_at = [port.probed]
     await port.probe(CALL)
+    assert [*known_at, port.probed] == [False, True]
     level1.handler = crooked
     assert await port.probe(CALL) == LEVEL1
     await port.aclose()
