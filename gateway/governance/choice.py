@@ -1,15 +1,13 @@
-"""Which mask a classified field gets: the contract's own, else the mesh policy's for its tags (SPEC A9). Pure; rejects nothing."""
+"""Which mask a field gets and what calls for it: what contract and policy say, within what PCI allows (SPEC A9). Pure."""
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
-from contracts.fields import Enumeration, Field, FieldType, List, Map, Record, Scalar
-from contracts.masks import Mask, MaskKind, fits, strictest
+from contracts.fields import Field
+from contracts.masks import Mask, MaskKind, fits
 from contracts.model import FieldClassification
-from contracts.policy import MeshPolicy, TagPolicy
+from contracts.policy import MeshPolicy, mask_for
 
-__all__ = ["default_mask", "mask_choice"]
+__all__ = ["mask_choice"]
 
 _PAN_TAG = "pci.pan"
 _PAN_FIRST_MAX = 6
@@ -17,48 +15,24 @@ _PAN_LAST_MAX = 4
 
 
 def mask_choice(field: Field, classification: FieldClassification, policy: MeshPolicy) -> tuple[Mask, str]:
-    """Choose the mask of a field, and the tag, level or word that calls for it (SPEC A9)."""
-    because = classification.tags[0] if classification.tags else classification.level or "classified"
-    declared = classification.mask
-    if declared is not None and fits(declared, field.type):
-        return _bounded(declared, classification), str(because)
-    known = {tag.tag: tag for tag in policy.tags}
-    by_tag = [(_mask_of_tag(field, known[tag]), tag) for tag in classification.tags if tag in known]
-    if not by_tag:
-        return default_mask(field.type), str(because)
-    chosen = strictest([mask for mask, _ in by_tag])
-    return _bounded(chosen, classification), next(tag for mask, tag in by_tag if mask == chosen)
+    """Choose the mask of a field, and the tag, level or word that calls for it.
 
-
-def _mask_of_tag(field: Field, tag: TagPolicy) -> Mask:
-    kind = _kind(field.type)
-    for rule in tag.rules:
-        if rule.type in (None, kind) and (rule.name is None or fnmatchcase(field.name, rule.name)) and fits(rule.mask, field.type):
-            return rule.mask
-    return default_mask(field.type)
-
-
-def _kind(type_: FieldType) -> str:
-    match type_:
-        case Scalar(kind=kind):
-            return kind.value
-        case Enumeration():
-            return "enumeration"
-        case Record():
-            return "record"
-        case List():
-            return "list"
-        case Map():
-            return "map"
-
-
-def default_mask(type_: FieldType) -> Mask:
-    """Redact text, nullify all else."""
-    redact = Mask(MaskKind.REDACT)
-    return redact if fits(redact, type_) else Mask(MaskKind.NULLIFY)
-
-
-def _bounded(mask: Mask, classification: FieldClassification) -> Mask:
+    A field that is not classified, which only a restriction masks, is redacted or nullified.
+    """
+    mask = mask_for(field, classification, policy) or _last_resort(field)
+    because = _tag_that_asks(mask, field, classification, policy) or classification.level or "classified"
     if mask.kind is MaskKind.PARTIAL and _PAN_TAG in classification.tags:
-        return Mask(mask.kind, first=min(mask.first, _PAN_FIRST_MAX), last=min(mask.last, _PAN_LAST_MAX))
-    return mask
+        mask = Mask(mask.kind, first=min(mask.first, _PAN_FIRST_MAX), last=min(mask.last, _PAN_LAST_MAX))
+    return mask, str(because)
+
+
+def _tag_that_asks(mask: Mask, field: Field, classification: FieldClassification, policy: MeshPolicy) -> str | None:
+    tags = classification.tags
+    if len(tags) > 1 and classification.mask is None:
+        return next((tag for tag in tags if mask_for(field, FieldClassification(tags=(tag,)), policy) == mask), tags[0])
+    return tags[0] if tags else None
+
+
+def _last_resort(field: Field) -> Mask:
+    redact = Mask(MaskKind.REDACT)
+    return redact if fits(redact, field.type) else Mask(MaskKind.NULLIFY)

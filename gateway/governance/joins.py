@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from contracts.masks import MaskKind, strictest
 from contracts.model import Contract, Relationship
 from contracts.policy import MeshPolicy
+from contracts.together import target_of
 from gateway.governance.choice import mask_choice
 from gateway.governance.columns import label
 from gateway.governance.ruling import Access, FieldRuling
@@ -61,17 +62,10 @@ def differing_pairs(contracts: Iterable[Contract], policy: MeshPolicy) -> Iterat
         known.setdefault(contract.key, []).append(contract)
     for contract in listed:
         for relationship in contract.relationships:
-            target = _target(relationship, known.get(relationship.to, []))
+            target = target_of(relationship, known.get(relationship.to, ()))
             if target is not None:
                 for own, other in relationship.on:
                     yield from _pair(contract, relationship, target, columns=(own, other), policy=policy)
-
-
-def _target(relationship: Relationship, versions: list[Contract]) -> Contract | None:
-    fitting = [one for one in versions if relationship.to_major in (None, one.major)]
-    return max(
-        fitting, key=lambda one: tuple(int(part) if part.isdecimal() else -1 for part in one.metadata.version.split(".")), default=None
-    )
 
 
 def _pair(

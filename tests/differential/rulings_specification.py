@@ -64,11 +64,11 @@ def holds(rule, row, claims):
 
 
 def mask(contract, policy, field):
-    """The contract's own mask where it fits, else the strictest of its tags' masks, else redact or nullify."""
+    """The contract's own mask, nullify if that does not fit; else the strictest of the tags' masks; at last redact or nullify."""
     kind = dict(contract.classification).get(field.name)
     last = [Mask(MaskKind.REDACT), Mask(MaskKind.NULLIFY)]
-    kinds = [kind.mask] if kind and kind.mask and fits(kind.mask, field.type) else []
-    for tag in policy.tags if kind and not kinds else ():
+    own = [kind.mask if fits(kind.mask, field.type) else last[1]] if kind and kind.mask else []
+    for tag in policy.tags if kind and not own else ():
         rules = [one.mask for one in tag.rules if one.type in (None, field.type.kind) and fnmatchcase(field.name, one.name or "*")]
-        kinds += [next(one for one in rules + last if fits(one, field.type))] if tag.tag in kind.tags else []
-    return strictest(kinds) if kinds else next(one for one in last if fits(one, field.type))
+        own += [next(one for one in rules + last if fits(one, field.type))] if tag.tag in kind.tags else []
+    return strictest(own) if own else next(one for one in last if fits(one, field.type))

@@ -247,10 +247,11 @@ def test_of_conflicting_tags_the_strictest_mask_is_chosen() -> None:
     assert (field.mask, field.reason) == (Mask(MaskKind.NULLIFY), Reason("health", LABEL))
 
 
-def test_a_contracts_mask_wins_where_it_fits() -> None:
+def test_a_contracts_mask_wins_and_where_none_fits_nothing_shows() -> None:
     types: dict[str, FieldType] = {
         "email": TEXT,
         "born": Scalar(Kind.DATE),
+        "died": Scalar(Kind.DATE),
         "names": List(TEXT),
         "home": Record("home", ()),
         "seen": Scalar(Kind.INSTANT),
@@ -260,6 +261,7 @@ def test_a_contracts_mask_wins_where_it_fits() -> None:
     classified = {
         "email": FieldClassification(tags=("pii",), mask=Mask(MaskKind.PSEUDONYM)),
         "born": FieldClassification(tags=("pii",), mask=EMAIL),
+        "died": FieldClassification(tags=("pii",)),
         "names": FieldClassification(tags=("pii",)),
         "home": FieldClassification(tags=("pii",)),
         "seen": FieldClassification(level=Level.RESTRICTED),
@@ -270,7 +272,8 @@ def test_a_contracts_mask_wins_where_it_fits() -> None:
     masks = {field.column: field.mask for field in ruled(promise, caller("analyst")).fields}
     assert masks == {
         "email": Mask(MaskKind.PSEUDONYM),
-        "born": Mask(MaskKind.TRUNCATE, to="year"),
+        "born": Mask(MaskKind.NULLIFY),
+        "died": Mask(MaskKind.TRUNCATE, to="year"),
         "names": Mask(MaskKind.REDACT),
         "home": Mask(MaskKind.NULLIFY),
         "seen": Mask(MaskKind.NULLIFY),
