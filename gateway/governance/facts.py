@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from contracts.model import Contract, Grant
@@ -43,6 +44,19 @@ class Facts:
     today: dt.date = _NEVER
     held: frozenset[tuple[str, str]] = frozenset()
     bindable: frozenset[str] = frozenset()
+
+    def digest(self) -> bytes:
+        """Digest the key, equal in every process: sets have no order that one could print."""
+        members = (
+            sorted(self.roles),
+            self.purpose,
+            self.domain,
+            self.client,
+            self.today.isoformat(),
+            sorted(self.held),
+            sorted(self.bindable),
+        )
+        return blake2b(repr(members).encode("utf-8", "surrogatepass"), digest_size=16, person=b"meshgate facts").digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,12 @@ class Rulings:
 
 
 class View:
-    """What one kind of caller may see, until ``valid_until``. ``key``: equal for callers with equal facts, in equal times."""
+    """What one kind of caller may see, until ``valid_until``.
 
-    __slots__ = ("_decided", "_number", "_policy", "_rulings", "key", "valid_until")
+    ``key``: equal for callers with equal facts, in equal times; ``digest``: the same as bytes, equal in every process.
+    """
+
+    __slots__ = ("_decided", "_number", "_policy", "_rulings", "digest", "key", "valid_until")
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class View:
         decided: Recent[tuple[int, int], tuple[Contract, ProductRuling]],
     ) -> None:
         self.key = key
+        self.digest = key.digest()
         self.valid_until = valid_until
         self._policy = policy
         self._rulings = rulings

@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from contracts.model import Grant
-from gateway.governance.facts import OWN_DOMAIN, Reading, claims_of
+from gateway.governance.facts import OWN_DOMAIN, Facts, Reading, claims_of
 from gateway.governance.recent import Recent
 from gateway.governance.ruling import Standing
 from gateway.governance.views import Rulings, Views
@@ -74,6 +74,16 @@ def test_the_key_is_equal_on_days_between_which_nothing_ends() -> None:
     reading = Reading(policy(), [contract(Grant(role="analyst", fields=("*",), until=dt.date(2026, 12, 31)))])
     assert reading.facts(caller("analyst"), dt.date(2026, 1, 1)) == reading.facts(caller("analyst"), dt.date(2026, 12, 31))
     assert reading.next_end_at(dt.date(2027, 1, 1)) is None
+
+
+def test_the_digest_of_a_key_is_the_same_in_every_process() -> None:
+    many = tuple(f"role-{number}" for number in range(20))
+    held = {(f"claim-{number}", "present") for number in range(20)}
+    one = Facts(frozenset(many), "audit", held=frozenset(held), bindable=frozenset(many))
+    other = Facts(frozenset(reversed(many)), "audit", held=frozenset(sorted(held, reverse=True)), bindable=frozenset(reversed(many)))
+    assert one.digest() == other.digest()
+    assert Facts(frozenset({"analyst"})).digest().hex() == "8318b09edb8f165d5d90390669ca52a1"
+    assert Facts(frozenset({"analyst"}), "audit").digest() != Facts(frozenset({"analyst"}), domain="audit").digest()
 
 
 def test_a_grant_until_the_end_of_time_does_not_end() -> None:
