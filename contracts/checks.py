@@ -13,7 +13,7 @@ import re2
 from contracts.document import ClassificationDocument, SpecDocument
 from contracts.errors import ProblemCode, quoted
 from contracts.fields import Enumeration, Field, Kind, Scalar
-from contracts.masks import fits
+from contracts.masks import Mask, fits
 from contracts.model import Contract, Grant, OutputPort
 from contracts.names import CLAIM_PATH, column_mistake
 from contracts.predicates import Operator
@@ -21,11 +21,12 @@ from contracts.report import Report
 from contracts.row_filters import operators_of
 from contracts.yaml_source import Path
 
-__all__ = ["check_contract"]
+__all__ = ["PAN_LIMIT", "check_contract", "shows_too_much"]
 
 _KEY_KINDS = frozenset(Kind) - {Kind.JSON, Kind.FLOAT, Kind.BYTES}
 _TIME_KINDS = frozenset({Kind.INSTANT, Kind.DATE})
 _PAN_FIRST_MAX, _PAN_LAST_MAX = 6, 4
+PAN_LIMIT = f"at most the first {_PAN_FIRST_MAX} and the last {_PAN_LAST_MAX} characters of PCI data may be shown"
 _PATTERN_MAX = 200
 
 
@@ -101,10 +102,13 @@ def _check_classification(contract: Contract, written: ClassificationDocument, k
             continue
         if not fits(given.mask, field.type):
             report.add(ProblemCode.UNFIT_MASK, (*path, "mask"), f"mask {given.mask.kind} does not fit the type of column {quoted(name)}")
-        is_pan = any(tag.startswith("pci.") for tag in given.tags)
-        if is_pan and (given.mask.first > _PAN_FIRST_MAX or given.mask.last > _PAN_LAST_MAX):
-            limit = f"at most the first {_PAN_FIRST_MAX} and the last {_PAN_LAST_MAX} characters of PCI data may be shown"
-            report.add(ProblemCode.OUT_OF_BOUNDS, (*path, "mask"), limit)
+        if shows_too_much(given.tags, given.mask):
+            report.add(ProblemCode.OUT_OF_BOUNDS, (*path, "mask"), PAN_LIMIT)
+
+
+def shows_too_much(tags: Iterable[str], mask: Mask) -> bool:
+    """Whether a mask shows more of a card number than PCI DSS lets anybody see. **Source** PCI DSS 4.0, 3.4.1."""
+    return any(tag.startswith("pci.") for tag in tags) and (mask.first > _PAN_FIRST_MAX or mask.last > _PAN_LAST_MAX)
 
 
 def _check_retention(contract: Contract, report: Report) -> None:

@@ -73,9 +73,12 @@ def load_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> tuple[
 
 
 def read_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> CatalogReading:
-    """Load what can be loaded below ``folder`` (``*.yaml``, ``*.yml``, but not in folders named ``schemas``), and say what cannot."""
+    """Load what can be loaded below ``folder`` (``*.yaml``, ``*.yml``, but not in folders named ``schemas``), and say what cannot.
+
+    Of each product one version per major is served; a second one is a problem.
+    """
     folder = Path(folder)
-    found: dict[tuple[str, str], Contract] = {}
+    found: dict[tuple[str, int], Contract] = {}
     problems: list[Problem] = []
     for path in sorted({*folder.rglob("*.yaml"), *folder.rglob("*.yml")}):
         if any(part == "schemas" or part.startswith(".") for part in path.relative_to(folder).parts):
@@ -85,13 +88,13 @@ def read_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> Catalo
         except ContractInvalidError as error:
             problems.extend(error.problems)
             continue
-        key = (contract.key, contract.metadata.version)
+        key = (contract.key, contract.major)
         if key in found:
-            message = f"{contract.key} {contract.metadata.version} is in another file already"
+            message = f"{contract.key}, major version {contract.major}, is in another file already"
             problems.append(Problem(ProblemCode.DUPLICATE, message, str(path), 1, "metadata"))
         else:
             found[key] = contract
-    contracts = tuple(found[key] for key in sorted(found, key=lambda key: (key[0], found[key].major, key[1])))
+    contracts = tuple(found[key] for key in sorted(found))
     together = check_together(contracts)
     warnings = [warning for contract in contracts for warning in contract.warnings]
     return CatalogReading(contracts, (*problems, *together.problems), (*warnings, *together.warnings))

@@ -15,6 +15,7 @@ from pydantic import StrictBool
 from contracts.access_document import GrantDocument, RestrictDocument
 from contracts.bounds import check_purposes, check_restriction, check_role
 from contracts.build import grant_of, mask_of, restriction_of
+from contracts.checks import PAN_LIMIT, shows_too_much
 from contracts.document import AggregatesDocument
 from contracts.errors import InvalidDocumentError, PolicyInvalidError, Problem, ProblemCode, quoted
 from contracts.fields import Kind
@@ -139,7 +140,9 @@ def _tag(name: str, given: TagDocument, report: Report) -> TagPolicy:
         if rule.type is not None and rule.type not in _TYPES:
             report.add(ProblemCode.WRONG_VALUE, (*path, "type"), f"no type {quoted(rule.type)}", nearest=report.nearest(rule.type, _TYPES))
         mask = mask_of(rule.mask, report, (*path, "mask"))
-        if mask is not None:
+        if mask is not None and shows_too_much((name,), mask):
+            report.add(ProblemCode.OUT_OF_BOUNDS, (*path, "mask"), PAN_LIMIT)
+        elif mask is not None:
             rules.append(TagRule(type=rule.type, name=rule.name, mask=mask))
     aggregates = given.aggregates
     return TagPolicy(

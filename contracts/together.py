@@ -5,7 +5,7 @@ Pure. A target that is not known yet is a warning (teams publish in any order); 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from contracts.errors import Problem, ProblemCode, nearest_of, quoted
@@ -55,11 +55,19 @@ def check_together(contracts: Sequence[Contract]) -> Together:
                 continue
             problems.extend(_pairs(contract, relationship, target, at))
             problems.extend(_inverse(contract, relationship, target, f"{at}.inverse", inverses))
-        if contract.subject is not None and contract.subject.of not in by_key:
-            message = f"product {quoted(contract.subject.of)} is not known yet"
-            nearest = nearest_of(contract.subject.of, by_key) if len(warnings) < _SUGGESTIONS_MAX else None
-            warnings.append(_problem(contract, ProblemCode.UNKNOWN_PRODUCT, "spec.subject.of", message, nearest))
+        for at, product in _named(contract):
+            if product not in by_key:
+                message = f"product {quoted(product)} is not known yet"
+                nearest = nearest_of(product, by_key) if len(warnings) < _SUGGESTIONS_MAX else None
+                warnings.append(_problem(contract, ProblemCode.UNKNOWN_PRODUCT, at, message, nearest))
     return Together(tuple(problems), tuple(warnings))
+
+
+def _named(contract: Contract) -> Iterator[tuple[str, str]]:
+    if contract.subject is not None:
+        yield "spec.subject.of", contract.subject.of
+    if contract.consent is not None:
+        yield "spec.consent.product", contract.consent.product
 
 
 def _asked(relationship: Relationship) -> str:

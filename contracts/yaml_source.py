@@ -119,8 +119,8 @@ def _decoded(text: str | bytes, limits: Limits) -> str:
 
 def _events(text: str) -> Iterator[Any]:
     parser = CParser(text)  # libyaml, as in every wheel of PyYAML: some twenty times as fast as the parser in Python
-    while parser.check_event():
-        yield parser.get_event()
+    while not isinstance(event := parser.get_event(), yaml.StreamEndEvent):
+        yield event
 
 
 class _Composer:

@@ -54,12 +54,12 @@ PIECES = [
 
 def loads_or_is_refused(document: str | bytes, avro: str | bytes = AVRO, policy: MeshPolicy | None = MESH) -> bool:
     problems: tuple[Problem, ...] | None = None
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         parse_contract(document, {"rows.avsc": avro}, policy)
     except ContractInvalidError as error:
         problems = error.problems
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert problems is None or (problems and all(problem.line is not None and problem.line >= 1 for problem in problems))
     return problems is None
 

@@ -313,10 +313,10 @@ def test_a_catalog_tells_the_mistakes_of_all_its_files(tmp_path: Path) -> None:
     assert [warning.code for warning in reading.warnings] == [ProblemCode.UNKNOWN_PRODUCT]
 
 
-def test_one_version_of_a_product_stands_in_one_file(tmp_path: Path) -> None:
+def test_each_major_of_a_product_stands_in_one_file(tmp_path: Path) -> None:
     (tmp_path / "rows.avsc").write_text(AVRO, encoding="utf-8")
     (tmp_path / "a.yaml").write_text(text(), encoding="utf-8")
-    (tmp_path / "b.yaml").write_text(text(), encoding="utf-8")
+    (tmp_path / "b.yaml").write_text(text(version="1.1.0"), encoding="utf-8")
     (tmp_path / "c.yaml").write_text(text(version="2.0.0"), encoding="utf-8")
     reading = read_catalog(tmp_path)
     assert [contract.major for contract in reading.contracts] == [1, 2]
@@ -327,10 +327,10 @@ def test_three_thousand_contracts_of_thirty_fields_load_in_seconds() -> None:
     columns = [{"name": f"column_{index}", "type": ["null", "string"]} for index in range(30)]
     avro = json.dumps({"type": "record", "name": "R", "fields": columns})
     document = text(GUIDE.partition("  classification")[0].partition('avsc"}\n')[2] + "  classification: {pii: [column_1, column_2]}\n")
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(300):
         parse_contract(document, {"rows.avsc": avro})
-    assert (time.perf_counter() - began) * 10 < 20  # some 3 s where nothing else runs
+    assert (time.process_time() - began) * 10 < 20  # some 3 s where nothing else runs
 
 
 def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

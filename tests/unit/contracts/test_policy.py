@@ -139,6 +139,12 @@ def test_the_demos_policy_loads() -> None:
         ),
         ("  roles: [a]\n  tags: {pii: {rules: [{mask: {type: partial}}]}}\n", ProblemCode.WRONG_VALUE, "spec.tags.pii.rules[0].mask", None),
         ("  roles: [a]\n  tags: {pii: {neverclear: true}}\n", ProblemCode.UNKNOWN_KEY, "spec.tags.pii.neverclear", "neverClear"),
+        (
+            "  roles: [a]\n  tags: {pci.pan: {rules: [{mask: {type: partial, last: 5}}]}}\n",
+            ProblemCode.OUT_OF_BOUNDS,
+            "spec.tags.pci.pan.rules[0].mask",
+            None,
+        ),
         ("  rolls: [a]\n", ProblemCode.MISSING_KEY, "spec", None),
     ],
 )

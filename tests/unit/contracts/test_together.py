@@ -52,9 +52,9 @@ def test_an_unknown_target_is_a_warning() -> None:
     assert "customer/customers@3" in warning.message
 
 
-def test_an_unknown_subject_product_is_a_warning() -> None:
-    (warning,) = check_together([contract("  subject: {column: customer_id, of: customer/customers}\n")]).warnings
-    assert warning.at == "spec.subject.of"
+def test_unknown_products_of_subjects_and_consents_are_warnings() -> None:
+    spec = "  subject: {column: customer_id, of: customer/customers}\n  consent: {product: customer/consents}\n"
+    assert [warning.at for warning in check_together([contract(spec)]).warnings] == ["spec.subject.of", "spec.consent.product"]
 
 
 def test_two_products_cannot_give_one_product_the_same_inverse() -> None:

@@ -155,10 +155,10 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)}
     ids=["laughs", "brackets", "dashes", "braces", "items", "anchors", "keys", "quote"],
 )
 def test_hostile_text_ends_soon(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ContractInvalidError):
         read_yaml(text, "f.yaml")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_several_documents_are_read_where_asked_for() -> None:
