@@ -17,9 +17,10 @@ from contracts.predicates import FALSE, TRUE, And, Claim, Compare, Not, Operator
 from domain_adapters.values import parse
 from gateway.caller import Caller
 from gateway.governance.facts import CLAIM_ITEMS_MAX, claim_at, claims_of
+from gateway.governance.recent import Recent
 from gateway.governance.ruling import FieldRuling, ProductRuling
 
-__all__ = ["CellOf", "RowTest", "bind", "bind_all", "cell_tests", "row_test"]
+__all__ = ["BoundRules", "CellOf", "RowTest", "bind", "bind_all", "cell_tests", "row_test"]
 
 RowTest = Callable[[Any], bool]
 CellOf = Callable[[str], Callable[[Any], Any]]
@@ -47,6 +48,26 @@ def bind(rule: Predicate, caller: Caller, contract: Contract) -> Predicate:
 def bind_all(ruling: ProductRuling, caller: Caller, contract: Contract) -> tuple[Predicate, ...]:
     """Bind every row rule of a ruling, at the same indices."""
     return tuple(bind(rule, caller, contract) for rule in ruling.row_rules)
+
+
+class BoundRules:
+    """The bound row rules of callers seen lately: the same `Caller` object (remembered with its token) binds a ruling once."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self, capacity: int = 4_096) -> None:
+        self._known: Recent[tuple[Caller, int], tuple[ProductRuling, tuple[Predicate, ...]]] = Recent(capacity)
+
+    def of(self, ruling: ProductRuling, caller: Caller, contract: Contract) -> tuple[Predicate, ...]:
+        """Find or bind every row rule of a ruling on ``contract``, at the same indices."""
+        if not ruling.row_rules:
+            return ()
+        # INVARIANT: the entry holds its ruling, so no other ruling can come to have the same id while it is kept.
+        known = self._known.get((caller, id(ruling)))
+        if known is None:
+            known = (ruling, bind_all(ruling, caller, contract))
+            self._known.put((caller, id(ruling)), known)
+        return known[1]
 
 
 def row_test(ruling: ProductRuling, bound_rules: Sequence[Predicate], cell_of: CellOf) -> RowTest | None:

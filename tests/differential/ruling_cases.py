@@ -146,17 +146,22 @@ def ruled(contract: Contract, policy: MeshPolicy, caller: Caller) -> ProductRuli
     return Views(policy, [contract]).of(caller, NOW).ruling(contract)
 
 
+def served(contract: Contract, policy: MeshPolicy, caller: Caller, rows: list[dict[str, Any]]) -> list[bool]:
+    """Which rows exist for the caller at all."""
+    ruling = ruled(contract, policy, caller)
+    test = row_test(ruling, bind_all(ruling, caller, contract), itemgetter)
+    return [ruling.standing is Standing.SERVED and (test is None or test(row)) for row in rows]
+
+
 def cells(contract: Contract, policy: MeshPolicy, caller: Caller, rows: list[dict[str, Any]]) -> list[dict[str, int]]:
     """What the rulings show, per row and column, as `SIGHTS`; a row that is not served shows nothing of any column."""
     ruling = ruled(contract, policy, caller)
     rules = bind_all(ruling, caller, contract)
-    served = row_test(ruling, rules, itemgetter)
     nothing = dict.fromkeys(COLUMNS, 0)
-    found: list[dict[str, int]] = []
-    for row in rows:
-        is_served = ruling.standing is Standing.SERVED and (served is None or served(row))
-        found.append({field.column: sight(field, rules, row) for field in ruling.fields} if is_served else nothing)
-    return found
+    return [
+        {field.column: sight(field, rules, row) for field in ruling.fields} if is_served else nothing
+        for row, is_served in zip(rows, served(contract, policy, caller, rows), strict=True)
+    ]
 
 
 def sight(field: FieldRuling, rules: tuple[Predicate, ...], row: dict[str, Any]) -> int:

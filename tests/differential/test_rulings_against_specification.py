@@ -12,7 +12,7 @@ from gateway.caller import Caller
 from gateway.governance.ruling import Standing
 
 from . import rulings_specification as specification
-from .ruling_cases import CALLERS, COLUMNS, POLICIES, ROWS, SEED, TODAY, cells, contracts, ruled
+from .ruling_cases import CALLERS, COLUMNS, POLICIES, ROWS, SEED, TODAY, cells, contracts, ruled, served
 
 
 @seed(SEED)
@@ -24,6 +24,8 @@ def test_every_cell_is_shown_as_the_specification_says(
     note(f"MESHGATE_TEST_SEED={SEED}")
     expected = [{column: specification.cell(contract, policy, caller, TODAY, row, column) for column in COLUMNS} for row in rows]
     assert cells(contract, policy, caller, rows) == expected
+    # A row of which nothing is shown is not there: it is neither served nor counted.
+    assert served(contract, policy, caller, rows) == [any(row.values()) for row in expected]
     ruling = ruled(contract, policy, caller)
     for field in ruling.fields:
         if field.mask is not None:

@@ -14,7 +14,7 @@ from contracts.model import Grant
 from contracts.predicates import FALSE, TRUE, And, Claim, Compare, Not, Operator, Or, Predicate
 from gateway.governance.decide import decide
 from gateway.governance.facts import Reading
-from gateway.governance.rows import bind, bind_all, cell_tests, row_test
+from gateway.governance.rows import BoundRules, bind, bind_all, cell_tests, row_test
 
 from .promises import OWN_COUNTRIES, TEXT, caller, contract, policy
 
@@ -193,3 +193,15 @@ def test_without_access_no_row_passes() -> None:
     served = row_test(ruling, bind_all(ruling, caller("analyst"), PROMISE), itemgetter)
     assert served is not None
     assert served({"country": "DE"}) is False
+
+
+def test_one_caller_binds_a_ruling_once_and_another_for_itself() -> None:
+    promise = contract(Grant(role="analyst", fields=("*",), row_filter=OWN_COUNTRIES), Grant(role="owner", fields=("*",)))
+    mesh, known = policy(), BoundRules(capacity=8)
+    german, french = caller("analyst", countries="DE"), caller("analyst", countries="FR")
+    ruling = decide(promise, mesh, Reading(mesh, [promise]).facts(german, dt.date(2026, 11, 23)))
+    assert known.of(ruling, german, promise) is known.of(ruling, german, promise)
+    assert known.of(ruling, german, promise) == (Compare("country", Operator.IN, ("DE",)),)
+    assert known.of(ruling, french, promise) == (Compare("country", Operator.IN, ("FR",)),)
+    every = decide(promise, mesh, Reading(mesh, [promise]).facts(caller("owner"), dt.date(2026, 11, 23)))
+    assert known.of(every, german, promise) == ()
