@@ -56,7 +56,7 @@ def build(
     client = httpx.AsyncClient(trust_env=False, timeout=settings.timeouts.connect_s) if settings.auth.jwks_url else None
     keys = _keys(settings.auth, client) if client is not None else None
     callers = Callers(settings.auth, keys=keys, anonymous_role=anonymous_role)
-    metrics.gauge("tokens_remembered", "Verified tokens remembered.", lambda: len(callers))
+    metrics.gauge("tokens_remembered", "Verified tokens remembered.", lambda: callers.remembered_count)
     if keys is not None:
         metrics.gauge("jwks_age_seconds", "Age of the identity provider's keys.", lambda: keys.age_s or 0.0)
     shown = page() if settings.http.graphiql else None

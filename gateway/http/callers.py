@@ -94,7 +94,9 @@ class Callers:
         """Say why callers cannot be identified now, if so."""
         return self._keys.unready() if self._keys is not None else None
 
-    def __len__(self) -> int:
+    @property
+    def remembered_count(self) -> int:
+        """How many verified tokens are remembered."""
         return len(self._remembered)
 
     @property

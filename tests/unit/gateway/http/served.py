@@ -19,7 +19,6 @@ def served(application: ASGIApp, **options: object) -> Iterator[str]:
     listener.listen(128)
     begun = threading.Event()
 
-
     config = uvicorn.Config(application, log_config=None, lifespan="on", server_header=False, **options)  # type: ignore[arg-type]
 
     class Server(uvicorn.Server):
