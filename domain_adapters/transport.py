@@ -92,8 +92,10 @@ class Limits:
 class PooledClient:
     """`Client` over our own HTTP/1.1 connections.
 
-    Why not a library: `tests/bench/transport.py` measures the candidates, and the fastest of them keeps a cancelled
-    request's socket open until the head arrives; this one is faster still and small enough to read.
+    Why not a library: of the candidates that `tests/bench/transport.py` measures, pyreqwest leaves a cancelled request's socket
+    open until the head arrives, which SPEC B7 forbids; aiohttp could keep every promise and serves about a third of the small
+    requests per CPU second. Beside pyreqwest this one does about 1.3 times as many small ones, and about 0.8 to 0.9 times as
+    many answers of 180 KB, where the spread of the measurement is larger than the difference.
     """
 
     def __init__(

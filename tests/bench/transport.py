@@ -1,6 +1,8 @@
-"""Which HTTP client may carry the hot path? Requests per second of the candidates on one core, same upstream, 32 in flight.
+"""Which HTTP client may carry the hot path? Requests per second of CPU that the candidates use, same upstream, 32 in flight.
 
-Run: ``python -m tests.bench.transport [seconds per round]``. Rounds are interleaved; the figure is the median of three.
+Run: ``python -m tests.bench.transport [seconds per round] [rounds]``. Rounds are interleaved and their order rotates; shown are
+median, least and most. CPU seconds are the client process's own, all threads: what other processes do on a shared machine
+shows in wall-clock figures first (two runs an hour apart once ranked the candidates in opposite order).
 Every candidate reads whole bodies with a bound on their size and follows no redirects; what a candidate cannot promise
 (SPEC B7) stands beside its name.
 """
@@ -138,15 +140,17 @@ async def rate(get: Get, path: str, seconds: float) -> float:
             await get(path)
             done += 1
 
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
-    return done / (time.perf_counter() - began_s)
+    return done / (time.process_time() - began_s)
 
 
-async def measure(origin: str, seconds: float) -> dict[tuple[str, str], list[float]]:
+async def measure(origin: str, seconds: float, rounds: int) -> dict[tuple[str, str], list[float]]:
     found: dict[tuple[str, str], list[float]] = {}
-    for _ in range(3):
-        for name, make in CANDIDATES.items():
+    for turn in range(rounds):
+        names = list(CANDIDATES)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            make = CANDIDATES[name]
             get, close = await make(origin)
             for label, rows in ROWS.items():
                 await get(f"/{rows}")
@@ -157,17 +161,20 @@ async def measure(origin: str, seconds: float) -> dict[tuple[str, str], list[flo
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 8
     here, there = multiprocessing.Pipe()
     upstream = multiprocessing.get_context("spawn").Process(target=serve, args=(there, 0), daemon=True)
     upstream.start()
     pin(1)
     try:
-        found = uvloop.run(measure(f"http://127.0.0.1:{here.recv()}", seconds))
+        found = uvloop.run(measure(f"http://127.0.0.1:{here.recv()}", seconds, rounds))
     finally:
         upstream.terminate()
-    lines = [f"{'requests/s, one core':<64}" + "".join(f"{label:>12}" for label in ROWS)]
+    lines = [f"{'requests per CPU second':<64}" + "".join(f"{label:>26}" for label in ROWS)]
     for name in CANDIDATES:
-        lines.append(f"{name:<64}" + "".join(f"{statistics.median(found[name, label]):>12,.0f}" for label in ROWS))
+        figures = [found[name, label] for label in ROWS]
+        cells = [f"{statistics.median(each):,.0f} ({min(each):,.0f}-{max(each):,.0f})" for each in figures]
+        lines.append(f"{name:<64}" + "".join(f"{cell:>26}" for cell in cells))
     sys.stdout.write("\n".join(lines) + "\n")
 
 
