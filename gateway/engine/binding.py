@@ -96,7 +96,9 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
         if since is not None and updated is not None:
             named |= {updated}
         check_usable(product, named, step.unusable)
-    asked = Asked(where, since, order, first, counts=step.counts, places=step.cursors)
+    asked = Asked(
+        where, since, order, first, counts=step.counts, places=step.cursors, rows=bool(step.row_shapes) or step.pages or step.cursors
+    )
     after = given.get("after")
     bound_to = b""
     if after is not None or step.cursors:

@@ -22,17 +22,22 @@ class Bounds:
     upstream_timeout_s: float = 10.0
     body_max_bytes: int = 64 * 1024 * 1024
     request_bytes_max: int = 512 * 1024 * 1024
-    joined_rows_max: int = 200_000
+
+
+# Of the time for a request, what is left for shaping and sending when reads have used up theirs.
+_RESERVE_SHARE = 0.1
+_RESERVE_MAX_S = 0.5
+_MOMENT_S = 0.02
 
 
 class Budget:
-    """One request's. ``deadline_s`` is event-loop time."""
+    """One request's. ``deadline_s`` is event-loop time; reads end a little before it, so that the rest is delivered in time."""
 
     __slots__ = ("_bytes_left", "bounds", "calls", "deadline_s", "headers")
 
     def __init__(self, bounds: Bounds, deadline_s: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
         self.bounds = bounds
-        self.deadline_s = deadline_s
+        self.deadline_s = deadline_s - min(_RESERVE_MAX_S, _RESERVE_SHARE * max(0.0, deadline_s - asyncio.get_running_loop().time()))
         self.headers = headers
         self.calls = 0
         self._bytes_left = bounds.request_bytes_max
@@ -44,6 +49,10 @@ class Budget:
             raise GatewayError("DEADLINE_EXCEEDED", "The time for this request is over.")
         self.calls += 1
         return Call(min(left_s, self.bounds.upstream_timeout_s), min(self.bounds.body_max_bytes, self._bytes_left), self.headers)
+
+    def is_over(self) -> bool:
+        """Whether reads have no time left."""
+        return asyncio.get_running_loop().time() >= self.deadline_s - _MOMENT_S
 
     def spend(self, body: bytes) -> bytes:
         """Count a page's bytes. Raises: LIMIT_EXCEEDED when a request takes in more than it may."""

@@ -48,6 +48,8 @@ class Asked:
     counts: bool = False
     places: bool = False
     """Whether every row's place is wanted (for cursors)."""
+    rows: bool = True
+    """Whether any row is wanted, or only what is known of the list."""
 
 
 @dataclass(slots=True)
@@ -114,6 +116,8 @@ class Reader:
         capabilities = self.port.capabilities
         if asked.order and not key:
             raise self.cannot("sort, because the product has no primary key", "Leave orderBy out")
+        if not asked.rows:
+            return await self._facts(asked)
         ordered = bool(key) and (capabilities.order_by or bool(asked.order) or bool(self.ties))
         wanted = self._wanted(asked)
         if not ordered:
@@ -124,6 +128,15 @@ class Reader:
         fetched.has_previous = asked.place is not None
         if asked.counts and fetched.count is None:
             await self._count(asked, wanted, fetched)
+        return fetched
+
+    async def _facts(self, asked: Asked) -> Fetched:
+        """Find out what is asked of a list beside its rows."""
+        fetched = Fetched([], has_previous=asked.place is not None)
+        if asked.counts:
+            await self._count(asked, self._wanted(asked), fetched)
+        else:
+            fetched.take(await self._one(Read(limit=1), frozenset(), ruled=False), self.port)
         return fetched
 
     async def _sorted(self, asked: Asked, wanted: Predicate, order: tuple[Order, ...]) -> Fetched:
@@ -355,12 +368,14 @@ class Reader:
     async def _count(self, asked: Asked, wanted: Predicate, fetched: Fetched) -> None:
         try:
             if self._counts_pushed(wanted):
-                page = await self._one(
-                    Read(where=None if wanted == TRUE else wanted, since=self._since(asked), limit=1, count=True), frozenset(), ruled=False
-                )
+                read = Read(where=None if wanted == TRUE else wanted, since=self._since(asked), limit=1, count=True)
+                page = await self._one(read, frozenset(), ruled=False)
+                fetched.take(page, self.port)
                 fetched.count = page.count
             else:
-                fetched.count = len((await self._scan(asked, wanted, frozenset())).rows)
+                scanned = await self._scan(asked, wanted, frozenset())
+                fetched.count = len(scanned.rows)
+                fetched.generated_at, fetched.port = scanned.generated_at, scanned.port
         except GatewayError as error:
             fetched.count_error = error
             return
@@ -442,6 +457,9 @@ class Reader:
             outcome = "refused"
             raise self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason) from error
         except PortError as error:
+            if error.reason == "timeout" and self.budget.is_over():
+                outcome = "deadline"
+                raise self._error("DEADLINE_EXCEEDED", "did not answer within the time for this request") from error
             outcome = "unavailable"
             raise self._error("UPSTREAM_UNAVAILABLE", "is not available", reason=error.reason) from error
         except asyncio.CancelledError:
