@@ -12,14 +12,14 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from contracts.fields import Field
-from contracts.model import Contract, Grant, Restriction, Visibility
+from contracts.model import Contract, FieldClassification, Grant, Restriction, Visibility
 from contracts.policy import MeshPolicy
 from contracts.predicates import TRUE, Predicate
 from gateway.governance.choice import mask_choice
 from gateway.governance.facts import Facts
 from gateway.governance.ruling import Access, FieldRuling, Reason
 
-__all__ = ["NO_GRANT", "Column", "Held", "Sight", "everywhere", "label", "restrictions_on"]
+__all__ = ["NO_GRANT", "Column", "Held", "Sight", "everywhere", "in_clear", "label", "not_at_all", "restrictions_on"]
 
 NO_GRANT = "no grant"
 _POLICY = "policy"
@@ -98,7 +98,7 @@ class Column:
         """Join what each grant shows, row rule by row rule; ``rules`` are the different ones, "every row" first."""
         name = self._field.name
         if self._plain and all(held.covers(name) for held in seeing):
-            return _clear(name)
+            return in_clear(name)
         seen, clear, usable = set[int](), set[int](), set[int]()
         masked_by: list[Reason | None] = []
         denied_by: list[Reason] = []
@@ -116,15 +116,10 @@ class Column:
             if lifts:
                 usable.add(index)
         if everywhere(clear, rules):
-            return _clear(name)
+            return in_clear(name)
         if not seen:
-            return self.denied(denied_by[0] if denied_by else None)
+            return not_at_all(name, self._classification, denied_by[0] if denied_by else Reason(NO_GRANT, self._source))
         return self._partly(seen, clear, rules, usable=everywhere(usable, rules), masked_by=masked_by)
-
-    def denied(self, reason: Reason | None = None) -> FieldRuling:
-        """Rule on the column where no grant shows it."""
-        hidden = self._classification.visibility is Visibility.HIDDEN
-        return FieldRuling(self._field.name, Access.DENIED, None, reason or Reason(NO_GRANT, self._source), hidden=hidden, usable=False)
 
     def seen_by(self, held: Held) -> bool:
         """Whether the grant alone shows anything of the column."""
@@ -176,8 +171,15 @@ class Column:
 
 
 @lru_cache(65_536)
-def _clear(column: str) -> FieldRuling:
+def in_clear(column: str) -> FieldRuling:
+    """Rule that a column is seen as it is, by everybody alike."""
     return FieldRuling(column, Access.CLEAR)
+
+
+def not_at_all(column: str, classification: FieldClassification, reason: Reason) -> FieldRuling:
+    """Rule on a column of which nothing is shown."""
+    hidden = classification.visibility is Visibility.HIDDEN
+    return FieldRuling(column, Access.DENIED, None, reason, hidden=hidden, usable=False)
 
 
 def _restriction_caps(restrictions: tuple[tuple[Restriction, str], ...], column: str, tags: tuple[str, ...]) -> Iterator[_Cap]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from contracts.model import Contract, Grant, Visibility
 from contracts.policy import MeshPolicy
 from contracts.predicates import FALSE, TRUE, Predicate
-from gateway.governance.columns import NO_GRANT, Column, Held, label, restrictions_on
+from gateway.governance.columns import NO_GRANT, Column, Held, in_clear, label, not_at_all, restrictions_on
 from gateway.governance.facts import Facts, grant_holds
 from gateway.governance.ruling import FieldRuling, ProductRuling, Reason, Standing
 
@@ -28,12 +28,16 @@ def decide(contract: Contract, policy: MeshPolicy, facts: Facts) -> ProductRulin
     """
     held, missing = _held(contract, policy, facts)
     restrictions = restrictions_on(contract, policy, facts)
-    columns = [Column(field, contract, policy, restrictions) for field in contract.fields]
-    seeing = [one for one in held if one.rule != FALSE and any(column.seen_by(one) for column in columns)]
+    # Where every grant is about all columns, plain ones are clear in every row, and need no further look.
+    plain = _plain_columns(contract) if held and not restrictions and all(one.covers("*") for one in held) else frozenset[str]()
+    columns = {field.name: Column(field, contract, policy, restrictions) for field in contract.fields if field.name not in plain}
+    seeing = [one for one in held if one.rule != FALSE and (plain or any(column.seen_by(one) for column in columns.values()))]
     if not seeing:
-        return _without_access(contract, columns, Reason(missing, label(contract)))
+        return _without_access(contract, Reason(missing, label(contract)))
     rules = sorted({one.rule for one in seeing}, key=lambda rule: (rule != TRUE, repr(rule)))
-    row_rules, fields = _compact(rules, tuple(column.ruling(seeing, rules) for column in columns))
+    row_rules, fields = _compact(
+        rules, tuple(in_clear(one.name) if one.name in plain else columns[one.name].ruling(seeing, rules) for one in contract.fields)
+    )
     ends = [one.grant.until for one in seeing if one.grant.until is not None and one.grant.until < dt.date.max]
     return ProductRuling(
         product=contract.key,
@@ -91,14 +95,20 @@ def _compact(rules: Sequence[Predicate], fields: tuple[FieldRuling, ...]) -> tup
     return tuple(rules[index] for index in used), moved
 
 
-def _without_access(contract: Contract, columns: Sequence[Column], reason: Reason) -> ProductRuling:
+def _plain_columns(contract: Contract) -> frozenset[str]:
+    special = {column for column, given in contract.classification if given.tags or given.is_classified}
+    return frozenset(field.name for field in contract.fields if field.name not in special)
+
+
+def _without_access(contract: Contract, reason: Reason) -> ProductRuling:
     # The rule that no row satisfies stands in for the standing, should anybody forget to look at it.
+    no_grant = Reason(NO_GRANT, label(contract))
     return ProductRuling(
         product=contract.key,
         contract=label(contract),
         owner=contract.metadata.owner,
         standing=Standing.LISTED if contract.metadata.visibility is Visibility.LISTED else Standing.HIDDEN,
         row_rules=(FALSE,),
-        fields=tuple(column.denied() for column in columns),
+        fields=tuple(not_at_all(column, given, no_grant) for column, given in contract.classification_by_name.items()),
         reason=reason,
     )

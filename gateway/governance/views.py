@@ -39,8 +39,7 @@ class Rulings:
     def one(self, ruling: ProductRuling) -> ProductRuling:
         """Give the object that stands for this content."""
         with self._lock:
-            known = self._known.get(ruling)
-            found = known() if known is not None else None
+            found = self._known.setdefault(ruling, weakref.ref(ruling))()
             if found is None:
                 self._known[ruling] = weakref.ref(ruling)
                 return ruling

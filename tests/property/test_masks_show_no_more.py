@@ -14,7 +14,7 @@ from contracts.masks import Mask, MaskKind, fits
 from gateway.governance.masks import MaskKeys, mask_function
 
 KEYS = MaskKeys(b"a secret of the mesh, for tests")
-CASES = settings(max_examples=300, deadline=None, database=None)
+CASES = settings(max_examples=200, deadline=None, database=None)
 TEXT = Scalar(Kind.STRING)
 PRICE = Scalar(Kind.DECIMAL, precision=12, scale=2)
 TYPES = [*(Scalar(kind) for kind in Kind if kind is not Kind.DECIMAL), PRICE]

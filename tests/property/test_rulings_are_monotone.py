@@ -28,7 +28,7 @@ from tests.differential.ruling_cases import (
     ruled,
 )
 
-CASES = settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+CASES = settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 Rows = list[dict[str, Any]]
 
 
