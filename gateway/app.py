@@ -22,6 +22,7 @@ from gateway.http.endpoint import GraphQLEndpoint
 from gateway.http.graphiql import Page, page
 from gateway.http.keys import JwksKeys
 from gateway.http.pages import Pages, refused
+from gateway.observe import logs
 from gateway.observe.logs import Pseudonym
 from gateway.observe.metrics import Metrics
 from gateway.settings import AuthSettings, Settings
@@ -71,7 +72,12 @@ def build(
                 await open_.enter_async_context(client)
                 open_.push_async_callback(keys.aclose)
                 await keys.start()
-            await start()
+            try:
+                await start()
+            except Exception as error:
+                # The server writes the message of what it gets; ours may quote a value.
+                logs.fault("start_failed", error)
+                raise RuntimeError("the gateway could not start; see start_failed") from None
             yield
 
     rest = Starlette(

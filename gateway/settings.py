@@ -75,6 +75,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """A list; in the environment its items are separated by commas."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_long_secret)]
+Level = Annotated[Literal[0, 1], BeforeValidator(lambda value: {"0": 0, "1": 1}.get(value, value) if isinstance(value, str) else value)]
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -89,7 +90,7 @@ class ProductSettings(Section):
     """Where one product is reached (SPEC B1)."""
 
     endpoint: HttpUrl = Field(description="Base address of the domain's endpoint; a port's `path` is appended.")
-    level: int | None = Field(None, ge=0, le=1, description="Level of the wire protocol; asked from `/capabilities` when not set.")
+    level: Level | None = Field(None, description="Level of the wire protocol; asked from `/capabilities` when not set.")
     auth: str | None = Field(
         None, description="Reference to the credentials sent to the endpoint (`env:NAME` or `file:PATH`), never the credentials."
     )

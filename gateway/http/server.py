@@ -49,6 +49,9 @@ class _BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            # What follows a refused request is not read as the next one.
+            return
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -79,6 +82,10 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # A request that turns out malformed after its head must not be answered twice.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         refusal = RefusalError("BAD_USER_INPUT", msg, hint="Send one well-formed HTTP/1.1 request with a smaller head.")
         body = body_of(refusal, traces.new_id())
         head = (
@@ -121,9 +128,9 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "not an address of this machine"
-        raise ListenError(f"cannot listen on {host}:{port} ({reason}); set http.host and http.port, or stop what listens there") from None
+    except OSError as error:
+        what = f"cannot listen on {host}:{port} ({error.strerror})"
+        raise ListenError(f"{what}; set http.host and http.port, or stop what listens there") from None
 
 
 def serve(application: ASGIApp, settings: Settings, listener: socket.socket) -> int:
@@ -149,8 +156,10 @@ def serve(application: ASGIApp, settings: Settings, listener: socket.socket) -> 
     try:
         with contextlib.closing(listener):
             server.run(sockets=[listener])
+    except SystemExit:
+        return 1
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     logs.event("stopped")
-    return 0 if server.started else 1
+    return 0
