@@ -24,7 +24,11 @@ pytestmark = pytest.mark.e2e
 SIZES = Sizes(customers=40, orders=150)
 # Stands in for the gateway's process only: what the demo does with a gateway, not what a gateway does.
 GATEWAY = """
-import http.server, os
+import http.server, os, socket, urllib.parse
+places = [urllib.parse.urlsplit(url).netloc.split(":") for name, url in sorted(os.environ.items()) if name.endswith("__ENDPOINT")]
+for host, port in places:
+    with socket.socket() as probe:
+        print("found", port, probe.connect_ex((host, int(port))) == 0, flush=True)
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = os.environ["MESHGATE_PRODUCTS__order/orders-daily__ENDPOINT"].encode()
@@ -143,6 +147,10 @@ def test_it_comes_up_tells_how_to_ask_loses_a_domain_and_stops_on_ctrl_c(data: P
     assert "customer ended with status -9; the others go on without it" in told
     assert alive == [True, True, True]
     assert told[-1] == "stopped"
+    # Started last: a gateway that measured a domain still loading would count it as down.
+    assert [line for line in told if "found" in line] == [
+        f"[gateway] found {port} True" for port in (ports.customer, ports.order, ports.payment)
+    ]
 
 
 @pytest.fixture
