@@ -87,7 +87,7 @@ class Section(BaseModel):
 
 
 class ProductSettings(Section):
-    """Where one product is reached (SPEC B1)."""
+    """Where one product is reached."""
 
     endpoint: HttpUrl = Field(description="Base address of the domain's endpoint; a port's `path` is appended.")
     level: Level | None = Field(None, description="Level of the wire protocol; asked from `/capabilities` when not set.")
@@ -116,7 +116,7 @@ class AuthSettings(Section):
 
 
 class HttpSettings(Section):
-    """The listener and GraphQL over HTTP (SPEC C6)."""
+    """The listener and GraphQL over HTTP."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import inspect
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,20 @@ def _run(chosen: argparse.Namespace) -> int:
 
     text = chosen.operation if "{" in chosen.operation else read_text(Path(chosen.operation))
     question = Question(text, chosen.operation_name, chosen.variables)
-    print(asyncio.run(_explained(settings_of(chosen.config), question, chosen)))
+    print(asyncio.run(_explained(_placed(settings_of(chosen.config)), question, chosen)))
     return 0
+
+
+def _placed(settings: Settings) -> Settings:
+    """Assume the demo's endpoints where no settings name any: explaining is most of all for those who try the demo."""
+    if settings.products:
+        return settings
+    from gateway import demo
+    from gateway.settings import load
+
+    print("meshgate: the settings name no endpoints; assuming those of `meshgate demo`", file=sys.stderr)
+    placed = load(environment=demo._addresses("127.0.0.1", demo.Ports()))
+    return settings.model_copy(update={"products": placed.products})
 
 
 async def _explained(settings: Settings, question: Question, chosen: argparse.Namespace) -> str:

@@ -133,3 +133,18 @@ def test_keys_differ_by_purpose_and_secret_and_not_by_process() -> None:
     assert len({one.key("cursor"), one.key("log"), two.key("cursor")}) == 3
     assert len(one.key("cursor", length=64)) == 64
     assert Settings().key("cursor") != Settings().key("cursor")
+
+
+def test_the_page_of_settings_is_that_of_the_code() -> None:
+    from gateway.settings_page import page
+
+    written = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
+    assert written == page(), "run: python -m gateway.settings_page > docs/settings.md"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    from gateway.settings_page import page
+
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
+    assert len(rows) > 60
+    assert [row for row in rows if row.endswith("|  |")] == []
