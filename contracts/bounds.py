@@ -37,7 +37,7 @@ def check_bounds(contract: Contract, policy: MeshPolicy, report: Report) -> None
     for name, given in contract.classification:
         for tag in given.tags:
             if tag not in known:
-                message = f"the mesh policy does not know tag {quoted(tag)}; the column is withheld unless it has a mask of its own"
+                message = f"the mesh policy does not know tag {quoted(tag)}; the column is withheld from everybody"
                 report.warn(
                     ProblemCode.UNKNOWN_TAG, ("spec", "classification", "fields", name), message, nearest=report.nearest(tag, known)
                 )

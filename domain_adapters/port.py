@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from contracts.predicates import Operator, Predicate
 
-__all__ = ["Aggregate", "Call", "Capabilities", "GroupBy", "Keys", "Nulls", "Order", "Port", "Read", "Splits", "calls_of", "chunks_of"]
+__all__ = ["Aggregate", "Call", "Capabilities", "GroupBy", "Keys", "Nulls", "Order", "Port", "Probes", "Read", "Splits", "calls_of", "chunks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,18 @@ class Splits(Protocol):
 
     def split(self, read: Read) -> tuple[Read, ...]:
         """Divide a read into reads that together answer it."""
+
+
+@runtime_checkable
+class Probes(Protocol):
+    """A port that learns what it can do by asking its endpoint."""
+
+    @property
+    def probed(self) -> bool:
+        """Whether the endpoint has said what it can do."""
+
+    async def probe(self, call: Call) -> Capabilities:
+        """Ask the endpoint. Raises: `PortError` where nothing can be learnt and nothing was known."""
 
 
 def calls_of(port: Port, read: Read) -> tuple[Read, ...]:

@@ -118,20 +118,26 @@ class Service:
         await self.probe()
         return explain(self.answerer.explained(question, frame), self.snapshot)
 
-    async def probe(self) -> None:
-        """Ask every port what it can do, and prove its counts."""
-        await asyncio.gather(*(self._probe_one(product) for product in self.snapshot.products.values()))
+    async def probe(self) -> bool:
+        """Ask every port what it can do, and prove its counts; tell whether all of them answered."""
+        return all(await asyncio.gather(*(self._probe_one(product) for product in self.snapshot.products.values())))
 
     async def _probe_forever(self) -> None:
+        retry_s = 1.0
         while True:
+            everybody_answered = False
             try:
-                await self.probe()
+                everybody_answered = await self.probe()
             except Exception as error:
                 fault("probe_failed", error)
             self._probed.set()
-            await asyncio.sleep(self.settings.upstream.probe_s)
+            # Domains that start beside the gateway are found soon; those that stay away are asked ever more seldom.
+            pause_s = self.settings.upstream.probe_s if everybody_answered else min(retry_s, self.settings.upstream.probe_s)
+            retry_s = 1.0 if everybody_answered else retry_s * 2
+            await asyncio.sleep(pause_s)
 
-    async def _probe_one(self, product: Product) -> None:
+    async def _probe_one(self, product: Product) -> bool:
+        answered = True
         rules = row_rules_of(product.contract, self.policy)
         for port in product.ports:
             proved = False
@@ -142,16 +148,16 @@ class Service:
                 if not proved and port.capabilities.count:
                     event("counts_not_proved", product=product.id, port=port.name)
             except (PortError, GatewayError) as error:
+                answered = False
                 event("port_not_probed", product=product.id, port=port.name, reason=getattr(error, "reason", type(error).__name__))
             self.answerer.note_proof(product, port, proved=proved)
+        return answered
 
     def _targets(self) -> Mapping[str, Target]:
         found: dict[str, Target] = {}
         for product in self.snapshot.products.values():
             if product.ports:
-                objectives = product.contract.objectives
-                window_s = objectives.availability.window_s if objectives.availability else None
-                found[product.id] = Target(product.ports[0], objectives.measure_every_s, window_s)
+                found[product.id] = Target.of(product.contract, product.ports[0])
         return found
 
 

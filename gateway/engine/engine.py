@@ -10,7 +10,6 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
-from hashlib import blake2b
 from typing import Any
 
 from graphql import GraphQLSchema, OperationType, print_schema
@@ -20,7 +19,7 @@ from contracts.fields import Kind, Scalar
 from contracts.masks import Mask, MaskKind
 from contracts.predicates import Predicate
 from domain_adapters.breaker import Circuit
-from domain_adapters.port import Port
+from domain_adapters.port import Call, Port, Probes
 from gateway.caller import Caller
 from gateway.catalog.mesh import MeshContext, mesh_field, mesh_schema
 from gateway.catalog.reach import Reach
@@ -42,7 +41,7 @@ from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question, Reply
 from gateway.governance.cursors import CursorCodec
 from gateway.governance.masks import MaskKeys, mask_function
-from gateway.governance.rows import bind_all
+from gateway.governance.rows import BoundRules
 from gateway.governance.ruling import Standing
 from gateway.governance.views import View, Views
 from gateway.slo.board import Board
@@ -83,6 +82,7 @@ class Engine:
         self._limits = limits
         self._clock = clock
         self._views = Views(policy, [product.contract for product in snapshot.products.values()])
+        self._rules = BoundRules()
         self._masks = MaskKeys(secret)
         self._cursors = CursorCodec(secret)
         self._slices = Slices(snapshot, mesh_field())
@@ -92,6 +92,7 @@ class Engine:
         self._introspection_products_max = introspection_products_max
         self._on_executable = on_executable
         self._on_internal = on_internal
+        self._unprobed = [port for product in snapshot.products.values() for port in product.ports if isinstance(port, Probes)]
         self._on_dropped = on_dropped
         self._on_read = on_read
         self._proved: set[tuple[str, str]] = set()
@@ -108,9 +109,10 @@ class Engine:
             view = self._views.of(frame.caller, self._clock())
             prepared, variables, executable = await self._compiled(question, frame, view)
             rules = self._bound_rules(executable, frame.caller)
-            bound = bind(executable, Values(variables, prepared.literals), self.bounds, decision=_decision(view), rules=rules)
+            bound = bind(executable, Values(variables, prepared.literals), self.bounds, decision=view.digest, rules=rules)
             run = self._run(executable, bound, rules, prepared, question, frame, view)
             async with asyncio.timeout_at(frame.deadline_s):
+                await self._know_ports(executable)
                 data = await run.data()
         except GatewayError as error:
             return refusal(error, frame.request_id)
@@ -155,9 +157,16 @@ class Engine:
 
     def _bound_rules(self, executable: Executable, caller: Caller) -> dict[str, tuple[Predicate, ...]]:
         products = self.snapshot.products
-        return {
-            id_: bind_all(ruling, caller, products[id_].contract) if ruling.row_rules else () for id_, ruling in executable.rulings.items()
-        }
+        return {id_: self._rules.of(ruling, caller, products[id_].contract) for id_, ruling in executable.rulings.items()}
+
+    async def _know_ports(self, executable: Executable) -> None:
+        """Let ports that nobody has probed yet say what they can do; one that does not answer fails when it is read."""
+        if not self._unprobed:
+            return
+        asked = [port for id_ in executable.rulings for port in self.snapshot.products[id_].ports]
+        self._unprobed = [port for port in self._unprobed if not port.probed]
+        unknown = [port for port in self._unprobed if port in asked]
+        await asyncio.gather(*(port.probe(Call(self.bounds.upstream_timeout_s)) for port in unknown), return_exceptions=True)
 
     def _run(
         self,
@@ -278,7 +287,3 @@ class Engine:
         for id_, names in reach.links.items():
             names.update(it.graphql_name for it in self.snapshot.products[id_].relations if it.target in reach.links)
         return self._slices.of(reach, lambda product: view.ruling(product.contract)).schema
-
-
-def _decision(view: View) -> bytes:
-    return blake2b(repr(view.key).encode(), digest_size=16).digest()

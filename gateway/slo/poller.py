@@ -49,6 +49,8 @@ class _Watch:
     due_s: float
     probes: Probes
     is_new: bool = True
+    has_answered: bool = False
+    retry_s: float = 1.0
     running: asyncio.Task[None] | None = field(default=None)
 
 
@@ -124,6 +126,10 @@ class Poller:
                 await self._measure(key, watch)
         finally:
             every_s = max(_INTERVAL_MIN_S, watch.target.every_s or self._interval_s)
+            if not watch.has_answered:
+                # A port that has never answered is most likely starting: look again soon, and ever more seldom.
+                every_s = min(every_s, watch.retry_s)
+                watch.retry_s *= 2
             watch.due_s = time_s() + every_s * (1 + _JITTER * (2 * self._chance() - 1))
             watch.is_new = False
             watch.running = None
@@ -136,21 +142,28 @@ class Poller:
                 body = await watch.target.port.slo(self._call)
         except PortRefusedError:
             # It answered: the port is there, it only has no such document.
+            watch.has_answered = True
             watch.probes.count(self._clock(), answered=True)
             finding = "the port has no /slo document"
         except (PortError, TimeoutError) as error:
-            watch.probes.count(self._clock(), answered=False)
+            self._count_failure(watch)
             finding = f"the port did not answer: {getattr(error, 'reason', 'timeout')}"
         except Exception:  # one port's bug must not end the polling of all
-            watch.probes.count(self._clock(), answered=False)
+            self._count_failure(watch)
             finding = "the port failed"
         else:
             now = self._clock()
+            watch.has_answered = True
             watch.probes.count(now, answered=True)
             figures = read_figures(body, now)
             self._board.record(key, replace(figures, availability_ratio=_least(watch.probes.ratio, figures.availability_ratio)))
             return
         self._board.fail(key, finding, availability_ratio=watch.probes.ratio)
+
+    def _count_failure(self, watch: _Watch) -> None:
+        # Early looks at a port that never answered come thicker than others: only the first of them counts.
+        if watch.has_answered or watch.is_new:
+            watch.probes.count(self._clock(), answered=False)
 
 
 def _least(ours: float | None, stated: float | None) -> float | None:
