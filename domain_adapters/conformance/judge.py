@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import islice
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ from domain_adapters.wire import raw_json
 __all__ = ["Outcome", "Verdict", "judge"]
 
 Row = Mapping[str, Any]
-_PAGES_MAX = 20_000
+_PAGES_MAX = 2_000
 _ROWS_MAX = 20_000
 _FLOAT_TOLERANCE = 1e-9
 
@@ -64,11 +64,13 @@ async def judge(
     rows: Sequence[Row] | None = None,
     call: Call | None = None,
     every: int = 1,
+    only: frozenset[str] | None = None,
 ) -> list[Verdict]:
     """Ask a port everything and judge each answer; closes the port.
 
     ``rows``: what the product holds, as Python values by column; without them the port's own full walk counts as the truth, so the
-    rows must hold still meanwhile. ``every``: 1 for all cases, n for each n-th. Raises: `PortError` if the port cannot even be walked.
+    rows must hold still meanwhile. ``every``: 1 for all cases, n for each n-th of every capability; ``only``: capabilities to judge.
+    Raises: `PortError` if the port cannot even be walked.
     """
     port = await open_port()
     asker = _Asker(contract, port, call or Call())
@@ -76,10 +78,19 @@ async def judge(
         known = list(rows) if rows is not None else await asker.walk(Read(), None)
         if len(known) > _ROWS_MAX:
             raise PortCannotError(f"the suite judges products of at most {_ROWS_MAX} rows", reason="rows")
-        verdicts = [await _judged(asker, case, known) for case in islice(cases_for(contract, known), 0, None, every)]
+        verdicts = [await _judged(asker, case, known) for case in _sampled(cases_for(contract, known), every, only)]
         return [*verdicts, *await _judged_cursors(asker), *await _judged_documents(asker)]
     finally:
         await port.aclose()
+
+
+def _sampled(cases: Iterable[Case], every: int, only: frozenset[str] | None) -> Iterator[Case]:
+    numbers: dict[str, Iterator[int]] = {}
+    for case in cases:
+        if only is not None and case.capability not in only:
+            continue
+        if next(numbers.setdefault(case.capability, count())) % every == 0:
+            yield case
 
 
 async def _judged(asker: _Asker, case: Case, known: Sequence[Row]) -> Verdict:
@@ -213,33 +224,33 @@ class _Asker:
         return page
 
     async def walk(self, read: Read, page: int | None) -> list[Row]:
-        """Read all pages. A full page that promises more and gives nothing new is wrong."""
+        """Read all pages of rows."""
         rows: list[Row] = []
-        cursor: str | None = None
-        seen: set[str] = set()
-        for _ in range(_PAGES_MAX):
-            answer = await self.page(replace(read, limit=page, cursor=cursor))
+        async for answer in self._pages(read, page):
             if self.port.capabilities.level == 1 and page is not None and len(answer["data"]) > page:
                 raise _WrongError("a page is longer than asked for")
             rows += [self._row(raw, read.select) for raw in answer["data"]]
-            cursor = answer["nextCursor"] or None
-            if cursor is None:
-                return rows
-            if cursor in seen:
-                raise _WrongError("a cursor repeats")
-            seen.add(cursor)
-        raise _WrongError("the pages do not end")
+        return rows
 
     async def groups(self, read: Read, page: int | None) -> list[Group]:
         """Read all pages of groups."""
         groups: list[Group] = []
+        async for answer in self._pages(read, page):
+            groups += [self._group(raw, read) for raw in answer["groups"] or ()]
+        return groups
+
+    async def _pages(self, read: Read, page: int | None) -> AsyncIterator[dict[str, Any]]:
         cursor: str | None = None
+        seen: set[str] = set()
         for _ in range(_PAGES_MAX):
             answer = await self.page(replace(read, limit=page, cursor=cursor))
-            groups += [self._group(raw, read) for raw in answer["groups"] or ()]
+            yield answer
             cursor = answer["nextCursor"] or None
             if cursor is None:
-                return groups
+                return
+            if cursor in seen:
+                raise _WrongError("a cursor repeats")
+            seen.add(cursor)
         raise _WrongError("the pages do not end")
 
     def _row(self, raw: Any, select: tuple[str, ...] | None) -> Row:

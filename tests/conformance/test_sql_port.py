@@ -67,7 +67,7 @@ def live() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-async def judged(source: Source, *, contract: Contract = CONTRACT, rows: list[dict[str, Any]] | None = None, every: int = 9) -> None:
+async def judged(source: Source, *, contract: Contract = CONTRACT, rows: list[dict[str, Any]] | None = None, every: int = 15) -> None:
     verdicts = await judge(contract, lambda: open_sql(contract, source), rows=rows or sample_rows(), every=every)
     assert len(verdicts) > 60
     assert not [verdict for verdict in verdicts if verdict.outcome is Outcome.WRONG], report(verdicts)
@@ -79,7 +79,7 @@ async def test_rows_keep_every_promise() -> None:
 
 async def test_a_product_without_key_pages_in_its_own_order_and_refuses_others() -> None:
     contract = sample_contract(keyed=False)
-    verdicts = await judge(contract, lambda: open_sql(contract, Rows(sample_rows())), rows=sample_rows(), every=10)
+    verdicts = await judge(contract, lambda: open_sql(contract, Rows(sample_rows())), rows=sample_rows(), every=20)
     outcomes: dict[str, set[Outcome]] = {}
     for verdict in verdicts:
         outcomes.setdefault(verdict.capability, set()).add(verdict.outcome)
@@ -90,7 +90,7 @@ async def test_a_product_without_key_pages_in_its_own_order_and_refuses_others()
 
 
 async def test_a_table_of_a_database_file_keeps_every_promise(database: Path) -> None:
-    await judged(Database(database, "main.sample"), every=8)
+    await judged(Database(database, "main.sample"), every=20)
 
 
 async def test_a_live_table_keeps_every_promise_whatever_its_owners_time_zone(live: duckdb.DuckDBPyConnection) -> None:
@@ -99,7 +99,7 @@ async def test_a_live_table_keeps_every_promise_whatever_its_owners_time_zone(li
 
 async def test_a_view_keeps_every_promise(live: duckdb.DuckDBPyConnection) -> None:
     live.execute("CREATE VIEW seen_through AS SELECT * FROM sample")
-    await judged(Live(live, "seen_through"), every=12)
+    await judged(Live(live, "seen_through"), every=20)
 
 
 async def test_a_parquet_file_keeps_every_promise(live: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_a_json_file_keeps_every_promise(tmp_path: Path, lines: bool) -> N
     path = tmp_path / "sample.json"
     documents = wire_documents()
     path.write_bytes(msgspec.json.Encoder().encode_lines(documents) if lines else msgspec.json.encode(documents))
-    await judged(File(path, "json"), every=13)
+    await judged(File(path, "json"), every=20)
 
 
 async def test_a_csv_file_keeps_every_promise_but_empty_text_is_null(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ NARROW: Mapping[str, Capabilities] = {
 @pytest.mark.parametrize("name", NARROW)
 async def test_what_is_absent_is_refused(name: str) -> None:
     verdicts = await judge(
-        CONTRACT, lambda: open_sql(CONTRACT, Rows(sample_rows()), capabilities=NARROW[name]), rows=sample_rows(), every=14
+        CONTRACT, lambda: open_sql(CONTRACT, Rows(sample_rows()), capabilities=NARROW[name]), rows=sample_rows(), every=25
     )
     assert not [verdict for verdict in verdicts if verdict.outcome is Outcome.WRONG], report(verdicts)
     assert {verdict.outcome for verdict in verdicts if verdict.capability != "cursor"} == {Outcome.RIGHT, Outcome.REFUSED}
