@@ -183,6 +183,17 @@ async def test_other_headers_given_twice_are_400() -> None:
     assert "mesh-purpose" in response.text
 
 
+async def test_lists_given_in_several_lines_are_joined() -> None:
+    async with asked() as gateway:
+        headers = [("accept", "image/png"), ("accept", "application/json"), ("content-type", "application/json")]
+        headers += [("authorization", f"Bearer {token()}"), ("mesh-scope", "a/*"), ("mesh-scope", "b/*")]
+        response = await gateway.client.send(
+            httpx.Request("POST", "http://gateway/graphql", content=b'{"query": "{ hello }"}', headers=headers)
+        )
+        assert response.status_code == 200
+        assert gateway.answerer.frames[0].scope == ("a/*", "b/*")
+
+
 async def test_a_purpose_of_the_token_reaches_the_frame_and_another_is_403() -> None:
     async with asked() as gateway:
         await gateway.post("{ hello }", headers={"mesh-purpose": "reporting"})
@@ -345,7 +356,8 @@ async def test_a_client_that_leaves_while_waiting_ends_the_work() -> None:
     async with asked() as gateway:
         gone = asyncio.Event()
         body = json.dumps({"query": "{ slow }"}).encode()
-        talking = asyncio.create_task(conversation(gateway, [{"type": "http.request", "body": body}], gone=gone))
+        late: Message = {"type": "http.request", "body": b""}
+        talking = asyncio.create_task(conversation(gateway, [{"type": "http.request", "body": body}, late], gone=gone))
         await gateway.answerer.began.wait()
         gone.set()
         assert await asyncio.wait_for(talking, 10) == []

@@ -88,6 +88,13 @@ def test_two_ways_of_framing_are_refused_and_the_connection_closed(address: tupl
     assert found.count(b"HTTP/1.1 400 ") == 1
 
 
+def test_a_body_that_turns_out_malformed_is_answered_once(address: tuple[str, int]) -> None:
+    head = request(b"transfer-encoding: chunked", body=b"").replace(b"content-length: 0\r\n", b"")
+    found = talk(address, head + b"5\r\n{    \r\n", b"zz\r\n\r\n")
+    refused(found)
+    assert found.count(b"HTTP/1.1 400 ") == 1
+
+
 def test_a_head_that_dribbles_is_closed(address: tuple[str, int]) -> None:
     assert talk(address, b"POST /graphql HTTP/1.1\r\nhost: x\r\n") == b""
     assert talk(address) == b""
