@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from gateway.app import build
 from gateway.http.server import ListenError, listen, protocol_of, serve
@@ -125,6 +127,29 @@ def test_a_signal_ends_the_server_with_success_and_leaves_the_handlers_as_they_w
     assert serve(build(CoreAnswerer(), settings), settings, listener) == 0
     thread.join(10)
     assert signal.getsignal(number) is before
+
+
+def test_what_is_in_flight_at_sigterm_is_finished() -> None:
+    settings = load(environment={"MESHGATE_AUTH__DEMO_KEY": KEY})
+    application = build(CoreAnswerer(), settings)
+    stopping: list[bool] = []
+
+    async def stopped_while_answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            stopping.append(True)
+        await application(scope, receive, send)
+
+    found: list[bytes] = []
+    listener = listen("127.0.0.1", 0)
+    thread = threading.Thread(target=lambda address: found.append(talk(address, request())), args=(listener.getsockname(),))
+    thread.start()
+    assert serve(stopped_while_answering, settings, listener) == 0
+    thread.join(10)
+    assert stopping == [True]
+    assert found[0].endswith(b'{"data":{"hello":"hello mesh"}}')
 
 
 def test_a_start_that_fails_is_no_success_and_is_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
