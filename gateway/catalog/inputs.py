@@ -86,6 +86,11 @@ def _scalar_filter(kind: Kind) -> GraphQLInputObjectType:
     return _filter(f"{NAME_OF_KIND[kind]}Filter", scalar, operators)
 
 
+@cache
+def _symbol_filter() -> GraphQLInputObjectType:
+    return _filter("SymbolFilter", GraphQLString, _EQUALITY)
+
+
 def _filter(name: str, scalar: GraphQLScalarType | GraphQLEnumType, operators: tuple[Operator, ...]) -> GraphQLInputObjectType:
     fields = {
         operator.value: GraphQLInputField(GraphQLList(GraphQLNonNull(scalar)) if operator in (Operator.IN, Operator.NOT_IN) else scalar)
@@ -104,7 +109,7 @@ def filter_type(column: Column, enumeration: Callable[[Enumeration], GraphQLEnum
             enum = enumeration(type_)
             return _filter(f"{enum.name}Filter", enum, _EQUALITY)
         case _:
-            return _scalar_filter(Kind.STRING)
+            return _symbol_filter()
 
 
 def where_type(product: Product, usable: tuple[Column, ...], filters: Callable[[Column], GraphQLInputObjectType]) -> GraphQLInputObjectType:

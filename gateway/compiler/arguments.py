@@ -17,6 +17,7 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     ListValueNode,
+    NullValueNode,
     ObjectValueNode,
     Undefined,
     ValueNode,
@@ -39,6 +40,8 @@ def _source(node: ValueNode, type_: GraphQLInputType, literal_index: Mapping[int
         return _source(node, type_.of_type, literal_index)
     if (place := literal_index.get(id(node))) is not None:
         return lambda _variables, literals: literals[place]
+    if isinstance(node, NullValueNode):
+        return lambda _variables, _literals: None  # also where a list is expected: null is no list of one null
     if isinstance(node, VariableNode):
         name = node.name.value
         return lambda variables, _literals: variables.get(name, MISSING)

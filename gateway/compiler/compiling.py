@@ -82,7 +82,9 @@ class _Compiling:
         self._note(pick.product, pick.path)
         shape, columns = self._rows(pick.rows)
         key = _indices(pick.product, pick.product.primary_key)
-        return KeyStep(pick.product, self.ruling_of(pick.product), pick.path, columns | set(key), key, shape, pick.key_source)
+        return KeyStep(
+            pick.product, self.ruling_of(pick.product), pick.path, columns | set(key), key, shape, pick.key_source, pick.unusable
+        )
 
     def _partner(self, pick: PartnerPick) -> PartnerStep:
         product = pick.rows.product

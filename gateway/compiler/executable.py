@@ -84,6 +84,7 @@ class KeyStep(Step):
 
     rows: RowShape
     key: Source
+    unusable: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,15 +153,28 @@ class Operations:
         checked = prepared.checked
         found = get_variable_values(checked.slice.schema, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=False)
         if isinstance(found, list):
-            wide = get_variable_values(self._wide(checked).schema, definitions, given, max_errors=_ERRORS_MAX)
+            # Suggestions name what the schema at hand holds, so only messages without them can be compared.
+            plain, wide = (
+                get_variable_values(schema, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=True)
+                for schema in (checked.slice.schema, self._wide(checked).schema)
+            )
+            assert isinstance(plain, list)
             known = {error.message for error in wide} if isinstance(wide, list) else set()
-            raise _refused([_masked_variable(it) if it.message not in known else _from_graphql(it, "BAD_USER_INPUT") for it in found])
+            raise _refused(
+                [
+                    _from_graphql(shown, "BAD_USER_INPUT") if one.message in known else _masked_variable(shown)
+                    for shown, one in zip(found, plain, strict=True)
+                ]
+            )
         return found.coerced
 
     def executable(self, prepared: Prepared, variables: Mapping[str, Any]) -> Executable:
         """Return the executable for the @skip/@include variables of a request, compiling it at first sight."""
         checked = prepared.checked
         names = prepared.document.conditions
+        for name in names:
+            if variables.get(name, False) is None:
+                raise GatewayError("BAD_USER_INPUT", f'Variable "${name}" is null, but @skip or @include reads it.')
         vector = tuple(bool(variables.get(name)) for name in names)
         found = checked.executables.get(vector)
         if found is None:
@@ -305,6 +318,7 @@ def _merge(reach: Reach, other: Reach) -> None:
         reach.roots.setdefault(name, set()).update(fields)
     for id_, names in other.links.items():
         reach.links.setdefault(id_, set()).update(names)
+    reach.forbidden.update(other.forbidden)
 
 
 def _forbidden(products: tuple[Product, ...]) -> RefusedError:

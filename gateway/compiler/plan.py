@@ -186,7 +186,7 @@ class ConnectionPick:
 
 @dataclass(frozen=True, slots=True)
 class RowPick:
-    """One row by its primary key, or null."""
+    """One row by its primary key, or null. ``unusable``: as of a `ConnectionPick`."""
 
     key: str
     product: Product
@@ -194,6 +194,7 @@ class RowPick:
     rows: Rows
     path: tuple[str, ...]
     ruling: ProductRuling | None = None
+    unusable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from gateway.governance.ruling import Access
 
 __all__ = ["shape_of"]
 
+# Python writes decimals with more digits than this after the point as powers of ten when they are small.
+_PLAIN_SCALE_MAX = 6
+
 
 def shape_of(rows: Rows, keys: MaskKeys, *, long_as_text: bool) -> tuple[Shape, bool]:
     """Generate the shaping function of a selection, and say whether it tests row rules."""
@@ -105,6 +108,8 @@ class _Writer:
         match type_:
             case Scalar(kind=Kind.LONG) if self.long_as_text:
                 return lambda value: None if value is None else str(value)
+            case Scalar(kind=Kind.DECIMAL, scale=scale) if scale is None or scale > _PLAIN_SCALE_MAX:
+                return lambda value: None if value is None else format(value, "f")
             case List(item=item):
                 inner = self._conversion(item, members)
                 return None if inner is None else lambda value: None if value is None else [inner(it) for it in value]

@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.predicates import Predicate, columns_of
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
-from gateway.compiler.plan import MISSING
+from gateway.compiler.plan import MISSING, EdgesPick
 from gateway.engine.budget import Bounds
 from gateway.engine.conditions import check_usable, key_values, order_terms, where_predicate
 from gateway.engine.reader import Asked
@@ -56,6 +56,7 @@ def bind(
                 for shape in one.row_shapes:
                     children(shape)
             case KeyStep():
+                check_usable(one.product, frozenset(one.product.primary_key), one.unusable)
                 found[one.path] = key_values(one.product, one.key(values.variables, values.literals))
                 children(one.rows)
             case PartnerStep():
@@ -96,9 +97,7 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
         if since is not None and updated is not None:
             named |= {updated}
         check_usable(product, named, step.unusable)
-    asked = Asked(
-        where, since, order, first, counts=step.counts, places=step.cursors, rows=bool(step.row_shapes) or step.pages or step.cursors
-    )
+    asked = Asked(where, since, order, first, counts=step.counts, places=step.cursors, rows=_wants_rows(step))
     after = given.get("after")
     bound_to = b""
     if after is not None or step.cursors:
@@ -111,6 +110,11 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
         text = repr((product.id, product.contract.revision, order, where, since, ruled)).encode()
         bound_to = blake2b(text + decision, digest_size=16).digest()
     return Bound(asked, bound_to, after)
+
+
+def _wants_rows(step: ConnectionStep) -> bool:
+    # Edges without anything in them still are as many as there are rows.
+    return bool(step.row_shapes) or step.pages or step.cursors or any(isinstance(part, EdgesPick) for part in step.parts)
 
 
 def open_place(bound: Bound, codec: CursorCodec, parent: bytes = b"") -> Asked:

@@ -6,16 +6,18 @@ Rejects nulls where a value is needed (BAD_USER_INPUT) and columns whose ruling 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from contracts.fields import Enumeration, Kind, Scalar, Unit
 from contracts.predicates import TRUE, Compare, Not, Operator, Predicate, conjunction, disjunction
 from domain_adapters.port import Nulls, Order
 from gateway.catalog.inputs import DIRECTIONS
 from gateway.catalog.snapshot import Column, Product
 from gateway.errors import GatewayError
 
-__all__ = ["check_usable", "key_values", "order_terms", "where_predicate"]
+__all__ = ["check_usable", "key_values", "nanos_text", "order_terms", "where_predicate"]
 
 _LISTS = (Operator.IN, Operator.NOT_IN)
 
@@ -42,7 +44,33 @@ def _comparison(column: Column, operator: str, value: Any) -> Predicate:
     if value is None or (isinstance(value, list) and None in value):
         raise _null(f"{column.graphql_name}.{operator}")
     known = Operator(operator)
-    return Compare(column.name, known, tuple(value) if known in _LISTS else value)
+    if known is Operator.IS_NULL:
+        return Compare(column.name, known, value)
+    of_column = _of_column(column, operator)
+    return Compare(column.name, known, tuple(map(of_column, value)) if known in _LISTS else of_column(value))
+
+
+def _of_column(column: Column, place: str) -> Callable[[Any], Any]:
+    """Give what takes a value of the column's GraphQL type to one of the column's own."""
+    match column.type:
+        case Scalar(kind=Kind.INSTANT, unit=Unit.NANOS):
+            return nanos_text
+        case Enumeration(symbols=symbols):
+
+            def symbol(value: Any) -> Any:
+                if value not in symbols:
+                    raise GatewayError(
+                        "BAD_USER_INPUT", f"{column.graphql_name}.{place} names no symbol.", hint=f"The symbols are {', '.join(symbols)}."
+                    )
+                return value
+
+            return symbol
+    return lambda value: value
+
+
+def nanos_text(value: dt.datetime) -> str:
+    """Write an instant as columns with nanoseconds hold it."""
+    return f"{value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}000Z"
 
 
 def _null(name: str) -> GatewayError:
@@ -64,12 +92,15 @@ def order_terms(product: Product, value: list[Mapping[str, str]] | None) -> tupl
     return tuple(terms.values())
 
 
-def key_values(product: Product, value: Mapping[str, Any]) -> tuple[Any, ...]:
+def key_values(product: Product, value: Any) -> tuple[Any, ...]:
     """Read a ``key`` argument: one value per primary key column."""
-    found = tuple(value.get(product.column_by_name[name].graphql_name) for name in product.primary_key)
+    if not isinstance(value, Mapping):  # a variable that may be null, and is
+        raise _null("key")
+    columns = [product.column_by_name[name] for name in product.primary_key]
+    found = [value.get(column.graphql_name) for column in columns]
     if None in found:
         raise _null("key")
-    return found
+    return tuple(_of_column(column, "key")(cell) for column, cell in zip(columns, found, strict=True))
 
 
 def check_usable(product: Product, columns: frozenset[str], unusable: frozenset[str]) -> None:

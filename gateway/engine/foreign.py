@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationDefinitionNode, OperationType, SelectionSetNode, execute_sync
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionNode,
+    SelectionSetNode,
+    VariableNode,
+    Visitor,
+    execute_sync,
+    visit,
+)
 
 from gateway.compiler.documents import Document
 from gateway.compiler.plan import ForeignPick
@@ -16,13 +33,61 @@ __all__ = ["answer_foreign"]
 def answer_foreign(
     pick: ForeignPick, document: Document, schema: GraphQLSchema, raw: Mapping[str, Any] | None, context: object
 ) -> ExecutionResult:
-    """Answer one root field alone: the operation is cut down to its nodes, the variables stay as they were sent."""
+    """Answer one root field alone: the request's own document is cut down to what answers under the field's key.
+
+    ``document``: of this request, whose literals may differ from those that were compiled. Variables stay as they were sent.
+    """
+    selections = SelectionSetNode(selections=tuple(_under(pick.key, document.operation.selection_set, document.fragments)))
+    fragments = _reached(selections, document.fragments)
+    names = _variables(selections, *fragments)
     operation = OperationDefinitionNode(
         operation=OperationType.QUERY,
         name=document.operation.name,
-        variable_definitions=document.operation.variable_definitions,
+        # Others may be of types that this schema does not know.
+        variable_definitions=tuple(it for it in document.operation.variable_definitions or () if it.variable.name.value in names),
         directives=(),
-        selection_set=SelectionSetNode(selections=tuple(pick.nodes)),
+        selection_set=selections,
     )
-    alone = DocumentNode(definitions=(operation, *document.fragments.values()))
-    return execute_sync(schema, alone, variable_values=dict(raw or {}), context_value=context)
+    given = {name: value for name, value in (raw or {}).items() if name in names}
+    return execute_sync(schema, DocumentNode(definitions=(operation, *fragments)), variable_values=given, context_value=context)
+
+
+def _under(key: str, selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[SelectionNode]:
+    for node in selections.selections:
+        match node:
+            case FieldNode():
+                if (node.alias or node.name).value == key:
+                    yield node
+            case InlineFragmentNode():
+                if kept := tuple(_under(key, node.selection_set, fragments)):
+                    yield replace(node, selection_set=SelectionSetNode(selections=kept))
+            case FragmentSpreadNode():
+                if kept := tuple(_under(key, fragments[node.name.value].selection_set, fragments)):
+                    yield InlineFragmentNode(directives=node.directives, selection_set=SelectionSetNode(selections=kept))
+
+
+def _reached(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> tuple[FragmentDefinitionNode, ...]:
+    found: dict[str, FragmentDefinitionNode] = {}
+
+    class Note(Visitor):
+        def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
+            name = node.name.value
+            if name not in found:
+                found[name] = fragments[name]
+                visit(fragments[name], self)
+
+    visit(selections, Note())
+    return tuple(found.values())
+
+
+def _variables(*nodes: SelectionSetNode | FragmentDefinitionNode) -> set[str]:
+    names: set[str] = set()
+
+    class Note(Visitor):
+        def enter_variable(self, node: VariableNode, *_: Any) -> None:
+            names.add(node.name.value)
+
+    note = Note()
+    for node in nodes:
+        visit(node, note)
+    return names

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
-from contracts.fields import FieldType, Kind, Scalar
+from contracts.fields import FieldType, Kind, Scalar, Unit
 from contracts.predicates import TRUE, Compare, Operator, Predicate, columns_of, compile_test, conjunction, disjunction
 from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError
 from domain_adapters.port import Aggregate, GroupBy, Keys, Order, Port, Read, calls_of
@@ -23,6 +23,7 @@ from domain_adapters.values import canonical_instant, parser_of
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import row_attribute
 from gateway.engine.budget import Budget
+from gateway.engine.conditions import nanos_text
 from gateway.engine.decode import Page, RowDecoders
 from gateway.engine.positions import PagePlace, after, fingerprint, pack_keyset, pack_page, sort_key, unpack_keyset, unpack_page
 from gateway.engine.pushdown import can_push, divide
@@ -106,7 +107,8 @@ class Reader:
         self.ties = ties or {}
         self.trusts_counts = trusts_counts
         self._on_read = on_read
-        self._rule_columns = self._indices(columns_of(self.rule))
+        # All of them: what one rule lets through another may still mask, row by row.
+        self._rule_columns = self._indices(frozenset().union(*map(columns_of, rules)))
 
     # -- one list ---------------------------------------------------------------------------------------------------------
 
@@ -265,7 +267,8 @@ class Reader:
             since=self._since(asked),
             keys=Keys(columns, tuple(keys)),
             order_by=order if limits else (),
-            limit_per_key=per_key if limits else None,
+            # A port gives one more than asked, and must be asked for one at least.
+            limit_per_key=max(per_key or 0, 1) if limits else None,
             limit=capabilities.page_max,
         )
         wanted_columns = self.visible | key_columns | order_columns | self._indices(columns_of(left))
@@ -358,7 +361,17 @@ class Reader:
         updated = self.product.contract.times.updated
         if asked.since is None or updated is None or self.port.capabilities.since:
             return conjunction(asked.where, self.rule)
-        return conjunction(asked.where, Compare(updated, Operator.GTE, asked.since), self.rule)
+        return conjunction(asked.where, Compare(updated, Operator.GTE, self._of_updated(asked.since, updated)), self.rule)
+
+    def _of_updated(self, since: dt.datetime, updated: str) -> Any:
+        match self.product.column_by_name[updated].type:
+            case Scalar(kind=Kind.DATE):
+                return since.astimezone(dt.UTC).date()
+            case Scalar(kind=Kind.LOCAL_DATETIME):
+                return since.astimezone(dt.UTC).replace(tzinfo=None)
+            case Scalar(kind=Kind.INSTANT, unit=Unit.NANOS):
+                return nanos_text(since)
+        return since
 
     def _since(self, asked: Asked) -> str | None:
         return None if asked.since is None or not self.port.capabilities.since else canonical_instant(asked.since)

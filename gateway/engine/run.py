@@ -306,7 +306,7 @@ class Run:
                 case _:
                     columns.append([pick.type_name] * size)
         edge = output_class(tuple(pick.key for pick in part.picks))
-        return [edge(*cells) for cells in zip(*columns, strict=True)]
+        return [edge(*cells) for cells in zip(*columns, strict=True)] if columns else [edge() for _ in range(size)]
 
     def _long(self, value: int | None) -> int | str | None:
         return str(value) if self.long_as_text and value is not None else value

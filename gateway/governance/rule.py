@@ -112,6 +112,8 @@ class _Joined:
                 if isinstance(pick, (PartnerPick, ConnectionPick)):
                     assert pick.relation is not None
                     target = pick.rows.product if isinstance(pick, PartnerPick) else pick.product
+                    if self._ruling_of(target).standing is not Standing.SERVED:
+                        continue  # answered null whatever the keys are: it connects nothing
                     for own, other in pick.relation.pairs:
                         self._join((read.path, own), rows.product, (pick.path, other), target)
                     self.read(pick)
@@ -141,6 +143,10 @@ class _Joined:
         return cell
 
 
+def _unusable(read: ConnectionPick | RowPick, ruling: ProductRuling, joined: _Joined) -> frozenset[str]:
+    return frozenset(it.column for it in ruling.fields if not joined.ruling(read, it.column, it).usable)
+
+
 @dataclass(slots=True)
 class _Ruling:
     ruling_of: RulingOf
@@ -160,7 +166,8 @@ class _Ruling:
             if isinstance(it, ConnectionPick):
                 picks.append(self._connection(it, ruling, joined))
             else:
-                picks.append(replace(it, ruling=ruling, rows=self._rows(it, it.rows, ruling, joined, it.path)))
+                rows = self._rows(it, it.rows, ruling, joined, it.path)
+                picks.append(replace(it, ruling=ruling, rows=rows, unusable=_unusable(it, ruling, joined)))
         return replace(pick, picks=tuple(picks))
 
     def _connection(self, pick: ConnectionPick, ruling: ProductRuling, joined: _Joined) -> ConnectionPick:
@@ -177,8 +184,7 @@ class _Ruling:
                     parts.append(replace(part, picks=edge))
                 case _:
                     parts.append(part)
-        unusable = frozenset(it.column for it in ruling.fields if not joined.ruling(pick, it.column, it).usable)
-        return replace(pick, parts=tuple(parts), ruling=ruling, unusable=unusable)
+        return replace(pick, parts=tuple(parts), ruling=ruling, unusable=_unusable(pick, ruling, joined))
 
     def _rows(self, read: Read, rows: Rows, ruling: ProductRuling, joined: _Joined, place: tuple[str, ...]) -> Rows:
         picks: list[ColumnPick | PartnerPick | ConnectionPick | TypenamePick] = []

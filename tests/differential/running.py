@@ -1,0 +1,156 @@
+"""A world made ready to be asked: an engine over each level of port, and an oracle per caller and level."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain_adapters.port import Port
+from domain_adapters.sources import Rows
+from domain_adapters.sql import open_sql
+from gateway.caller import Caller
+from gateway.catalog.snapshot import Snapshot, snapshot_of
+from gateway.engine.budget import Bounds
+from gateway.engine.engine import Engine
+from gateway.exchange import Frame, Question
+from gateway.governance.views import View, Views
+from gateway.settings import Limits
+from gateway.slo.board import Board
+
+from .oracle import Mesh, Oracle
+from .plain_port import PlainPort
+from .worlds import NOW, World
+
+__all__ = ["Answer", "Running", "differences", "engine_of", "running"]
+
+SECRET = b"a secret of 32 bytes, for tests!"
+
+
+@dataclass(slots=True)
+class Answer:
+    """What an engine answered. ``refusal``: the code of a refused request."""
+
+    data: Any
+    errors: list[dict[str, Any]]
+    refusal: str | None
+    body: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Asked:
+    """One engine with what belongs to it."""
+
+    engine: Engine
+    mesh: Mesh
+    ports: list[Port]
+    failures: list[BaseException]
+    views: Views
+    oracles: dict[Caller, Oracle] = field(default_factory=dict)
+
+    def view(self, caller: Caller) -> View:
+        return self.views.of(caller, NOW)
+
+    def oracle(self, caller: Caller) -> Oracle:
+        if caller not in self.oracles:
+            self.oracles[caller] = Oracle(self.mesh, self.view(caller), caller)
+        return self.oracles[caller]
+
+    async def ask(
+        self, caller: Caller, text: str, name: str | None = None, variables: dict[str, Any] | None = None, *, long_as_text: bool = False
+    ) -> Answer:
+        deadline_s = asyncio.get_running_loop().time() + 60
+        reply = await self.engine.answer(Question(text, name, variables), Frame(caller, deadline_s, "r", long_as_text=long_as_text))
+        body = json.loads(reply.body)
+        if self.failures:
+            raise AssertionError(f"the engine failed inside: {self.failures[0]!r}") from self.failures[0]
+        return Answer(body.get("data"), body.get("errors", []), None if reply.refusal is None else reply.refusal.name, body)
+
+
+@dataclass(slots=True)
+class Running:
+    """Both engines over a world."""
+
+    world: World
+    level1: Asked
+    level0: Asked
+
+    async def aclose(self) -> None:
+        for asked in (self.level1, self.level0):
+            for port in asked.ports:
+                await port.aclose()
+
+
+def engine_of(snapshot: Snapshot, world: World, *, bounds: Bounds | None = None, sorts: bool = True) -> Asked:
+    """Make an engine over a snapshot."""
+    failures: list[BaseException] = []
+    board = Board(world.contracts, lambda: NOW)
+    engine = Engine(
+        snapshot,
+        world.policy,
+        secret=SECRET,
+        # Generated operations say everything several times over.
+        limits=Limits(overlaps_max=10**9, depth_max=60, aliases_max=1_000, directives_max=1_000, selections_max=10_000),
+        bounds=bounds or Bounds(),
+        clock=lambda: NOW,
+        board=board,
+        on_internal=lambda error, _id: failures.append(error),
+    )
+    ports = [port for product in snapshot.products.values() for port in product.ports]
+    return Asked(engine, Mesh(world, snapshot, SECRET, sorts, board), ports, failures, Views(world.policy, world.contracts))
+
+
+async def running(world: World) -> Running:
+    """Open a world's ports."""
+    sql: dict[str, tuple[Port, ...]] = {}
+    plain: dict[str, tuple[Port, ...]] = {}
+    for contract in world.contracts:
+        if contract.key in world.absent:
+            continue
+        rows = world.rows[contract.key]
+        sql[contract.key] = (await open_sql(contract, Rows(rows), clock=lambda: NOW, cursors=1),)
+        plain[contract.key] = (PlainPort(contract, rows, world.lookups.get(contract.key, frozenset()), world.seed),)
+    asked = [engine_of(snapshot_of(world.contracts, ports), world, sorts=sorts) for ports, sorts in ((sql, True), (plain, False))]
+    for product in asked[0].mesh.snapshot.products.values():
+        for port in product.ports:
+            # Half the worlds count at the port, half from rows.
+            asked[0].engine.note_proof(product, port, proved=hash_of(world.seed) % 2 == 0)
+    return Running(world, *asked)
+
+
+def hash_of(text: str) -> int:
+    """Reduce a text to a number, the same in every process."""
+    return sum(text.encode())
+
+
+def differences(found: Any, expected: Any, cursors: Mapping[str, Any], seen: dict[str, str], path: str = "data") -> str | None:
+    """Say where two data differ, None if nowhere; order of keys counts.
+
+    ``cursors``: the expected side's; ``seen`` collects what stands in their place. Who served a page when may be anything.
+    """
+    match expected:
+        case "some time" | "some port":
+            return None if found is None or isinstance(found, str) else f"{path}: {found!r} is no text"
+        case str() if expected in cursors:
+            if not isinstance(found, str) or seen.setdefault(expected, found) != found:
+                return f"{path}: {found!r} in place of a cursor"
+            return None
+        case dict():
+            if not isinstance(found, dict) or list(found) != list(expected):
+                return f"{path}: {_short(found)} in place of {_short(expected)}"
+            pairs = [(found[name], inner, f"{path}.{name}") for name, inner in expected.items()]
+        case list():
+            if not isinstance(found, list) or len(found) != len(expected):
+                return f"{path}: {_short(found)} in place of {_short(expected)}"
+            pairs = [(one, other, f"{path}[{at}]") for at, (one, other) in enumerate(zip(found, expected, strict=True))]
+        case _:
+            is_same = found == expected and isinstance(found, bool) is isinstance(expected, bool)
+            return None if is_same else f"{path}: {_short(found)} in place of {_short(expected)}"
+    return next((what for one, other, at in pairs if (what := differences(one, other, cursors, seen, at))), None)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 300 else text[:300] + "..."

@@ -1,0 +1,103 @@
+"""The engine over both levels of port against graphql-core with plain resolvers: same data, same errors, for any operation.
+
+``MESHGATE_CASES`` says how many operations; ``MESHGATE_TEST_SEED`` with the number that a failure printed replays it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from graphql import parse, validate
+
+from gateway.caller import Caller
+
+from .operations import Operation, operation_of
+from .oracle import Expected, Place
+from .ruling_cases import SEED
+from .running import Asked, differences, running
+from .worlds import callers_of, world_of
+
+CASES = int(os.environ.get("MESHGATE_CASES") or 2_000)
+PER_WORLD = 40
+_WORLDS = max(1, CASES // PER_WORLD)
+
+
+class Difference(AssertionError):
+    """The engine and the oracle do not agree."""
+
+
+@pytest.mark.parametrize("number", range(_WORLDS))
+async def test_every_operation_is_answered_as_graphql_core_with_plain_resolvers_answers_it(number: int) -> None:
+    await check_world(f"{SEED}-{number}", PER_WORLD)
+
+
+async def check_world(seed: str, cases: int, only: int | None = None) -> None:
+    world = world_of(seed)
+    ready = await running(world)
+    try:
+        callers = callers_of(world, 4)
+        for case in range(cases) if only is None else (only,):
+            random = Random(f"{seed} {case}")
+            caller = random.choice(callers)
+            operation = operation_of(ready.level1.oracle(caller).schema, world, ready.level1.mesh.snapshot, random)
+            long_as_text = random.random() < 0.1
+            for level, asked in (("level 1", ready.level1), ("level 0", ready.level0)):
+                try:
+                    await check(asked, caller, operation, random, long_as_text=long_as_text)
+                except Exception as error:
+                    error.add_note(f"MESHGATE_TEST_SEED={SEED} world {seed!r} case {case} over {level}, {caller}")
+                    error.add_note(f"{operation.text}\n{operation.name} {operation.variables}")
+                    raise
+    finally:
+        await ready.aclose()
+
+
+async def check(asked: Asked, caller: Caller, operation: Operation, random: Random, *, long_as_text: bool) -> None:
+    """Ask an operation, and once more from some of the cursors that it answered."""
+    oracle = asked.oracle(caller)
+    document = parse(operation.text)
+    invalid = validate(oracle.schema, document)
+    assert not invalid, f"the generator made something invalid: {invalid}"
+    variables = dict(operation.variables)
+    places: dict[str, Place] = {}
+    for _ in range(2):
+        expected = oracle.answer(document, operation.name, variables, dict(places), long_as_text=long_as_text)
+        sealed = {variable: seen for variable, seen in variables.items() if variable in operation.cursors}
+        sent = variables | {variable: places_of[seen] for variable, seen in sealed.items()} if sealed else variables
+        found = await asked.ask(caller, operation.text, operation.name, sent, long_as_text=long_as_text)
+        seen = compare(found, expected)
+        if not operation.cursors or not seen:
+            return
+        places, places_of = dict(expected.places), seen
+        usable = {it.after for text, it in expected.places.items() if text in seen} & set(operation.cursors)
+        for variable in sorted(usable):
+            variables[variable] = random.choice([text for text, place in places.items() if text in seen and place.after == variable])
+        if not usable:
+            return
+
+
+def compare(found: Any, expected: Expected) -> dict[str, str]:
+    """Compare an answer with what is expected; gives the engine's cursor for each of the oracle's."""
+    if expected.refusals or found.refusal:
+        if found.refusal not in expected.refusals:
+            raise Difference(f"refused with {found.refusal}, expected {sorted(expected.refusals)}: {found.body}")
+        return {}
+    seen: dict[str, str] = {}
+    what = differences(found.data, expected.data, expected.places, seen)
+    if what:
+        raise Difference(f"{what}\nerrors: {found.errors}, expected {expected.errors}")
+    errors = Counter(_errors(found.errors))
+    if errors != Counter(expected.errors):
+        raise Difference(f"errors {dict(errors)}, expected {dict(Counter(expected.errors))}")
+    return seen
+
+
+def _errors(errors: list[dict[str, Any]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for error in errors:
+        code = error["extensions"]["code"]
+        yield (f"{code} {error['extensions']['field']}" if code == "FIELD_DENIED" else code), tuple(error["path"])
