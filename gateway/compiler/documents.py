@@ -6,6 +6,7 @@ does not parse, what names no single operation, and what is over a limit; touche
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,7 +29,9 @@ from graphql import (
     StringValueNode,
     ValueNode,
     VariableNode,
+    Visitor,
     print_ast,
+    visit,
 )
 
 from gateway.compiler.limits import Limits, check_document, parse_document
@@ -64,7 +67,7 @@ def read_document(text: str, operation_name: str | None, limits: Limits) -> Docu
     check_document(ast, limits)
     operation = _chosen(ast, operation_name)
     fragments = {node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)}
-    canon = _Canon()
+    canon = _Canon(_repeated(ast))
     for definition in ast.definitions:
         canon.definition(definition)
     canon.parts.append(f"|{operation.name.value if operation.name else ''}")
@@ -98,7 +101,10 @@ def _chosen(ast: DocumentNode, name: str | None) -> OperationDefinitionNode:
 class _Canon:
     """Writes a document's shape: what it says, without layout, with ``?`` in place of liftable literals."""
 
-    def __init__(self) -> None:
+    def __init__(self, repeated: frozenset[str]) -> None:
+        self._repeated = repeated
+        self._twins: dict[tuple[str, str], int] = {}
+        self._merging: str | None = None
         self.parts: list[str] = []
         self.literals: list[ValueNode] = []
         self.conditions: set[str] = set()
@@ -126,6 +132,8 @@ class _Canon:
                 case FieldNode():
                     self.parts.append(f" {node.alias.value}:{node.name.value}" if node.alias else f" {node.name.value}")
                     if node.arguments:
+                        key = (node.alias or node.name).value
+                        self._merging = key if key in self._repeated else None
                         self.parts.append("(")
                         for argument in node.arguments:
                             self.parts.append(f"{argument.name.value}:")
@@ -149,10 +157,16 @@ class _Canon:
             if directive.name.value in ("skip", "include"):
                 self.conditions.update(it.value.name.value for it in directive.arguments or () if isinstance(it.value, VariableNode))
 
+    def _twin(self, node: ValueNode) -> str:
+        # Fields merge only if their arguments are the same, so which literals are equal belongs to the shape there.
+        if self._merging is None:
+            return ""
+        return f"={self._twins.setdefault((self._merging, print_ast(node)), len(self._twins))}"
+
     def _value(self, node: ValueNode) -> None:
         kind = _kind(node)
         if kind is not None:
-            self.parts.append(f"?{kind},")
+            self.parts.append(f"?{kind}{self._twin(node)},")
             self.literals.append(node)
             return
         match node:
@@ -175,6 +189,19 @@ class _Canon:
                 self.parts.append("true," if value else "false,")
             case NullValueNode():
                 self.parts.append("null,")
+
+
+def _repeated(ast: DocumentNode) -> frozenset[str]:
+    """Name the response keys under which fields with arguments stand more than once: they may have to merge."""
+    times: Counter[str] = Counter()
+
+    class Count(Visitor):
+        def enter_field(self, node: FieldNode, *_: object) -> None:
+            if node.arguments:
+                times[(node.alias or node.name).value] += 1
+
+    visit(ast, Count())
+    return frozenset(key for key, count in times.items() if count > 1)
 
 
 def _kind(node: ValueNode) -> str | None:

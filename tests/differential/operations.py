@@ -315,9 +315,9 @@ class _Drawing:
             return "null"
         if isinstance(type_, GraphQLList):
             if isinstance(value, list):
-                if len(value) == 1 and self.chance(0.3) and not (text := self._literal(value[0], type_.of_type)).startswith("$"):
-                    return text
-                return "[" + ", ".join(self._literal(it, type_.of_type) for it in value) + "]"
+                texts = [self._literal(it, type_.of_type) for it in value]
+                alone = len(texts) == 1 and not texts[0].startswith("$") and self.chance(0.3)
+                return texts[0] if alone else f"[{', '.join(texts)}]"
             return self._literal(value, type_.of_type)
         if isinstance(type_, GraphQLInputObjectType):
             return "{" + ", ".join(f"{name}: {self._literal(it, type_.fields[name].type)}" for name, it in value.items()) + "}"

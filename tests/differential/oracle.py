@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cmp_to_key
@@ -51,6 +52,18 @@ Row = dict[str, Any]
 Path = tuple[str, ...]
 _ACCESS = (Access.DENIED, Access.MASKED, Access.CLEAR)
 _FIRST_DEFAULT, _FIRST_MAX = 20, 1_000
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "in": lambda cell, values: cell in values,
+    "notIn": lambda cell, values: cell not in values,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "contains": operator.contains,
+    "startsWith": lambda cell, value: cell.startswith(value),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,10 @@ class Place:
 
 @dataclass(slots=True)
 class Expected:
-    """``errors``: (code, path) each; ``places``: what each cursor shown stands for; ``refusals``: the codes that a refusal of the whole may have, empty if it is answered."""
+    """``errors``: (code, path) each; ``places``: what each cursor shown stands for.
+
+    ``refusals``: the codes that a refusal of the whole may have, empty if it is answered.
+    """
 
     data: Any = None
     errors: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
@@ -176,7 +192,7 @@ class _Run:
         self.operation = next(it for it in operations if name is None or (it.name is not None and it.name.value == name))
         self.reads: dict[Path, _Read] = {}
         self.links: list[tuple[tuple[Path, str], tuple[Path, str]]] = []
-        self.shown: list[tuple[Path, _Read, str]] = []
+        self.shown: list[tuple[_Read, str]] = []
         self.static: list[tuple[str, Path]] = []
         self.refusals: set[str] = set()
         self.failed: dict[Path, str] = {}
@@ -205,7 +221,7 @@ class _Run:
         )
         for error in result.errors or ():
             if not isinstance(error.original_error, _FailedError):
-                raise AssertionError(f"the oracle itself failed: {error!r}") from error.original_error
+                raise TypeError(f"the oracle itself failed: {error!r}") from error.original_error
         return Expected(self._nulled(result.data), self._folded(), self.shown_places)
 
     # -- everything that is known before any row is read --------------------------------------------------------------------
@@ -225,7 +241,7 @@ class _Run:
                 is_list = name in domain.products
                 product = domain.products[name if is_list else name.removesuffix("ByKey")]
                 self._read(type_, child_nodes, product, (key, child_key), None, is_list)
-        for path, read, column in self.shown:
+        for read, column in self.shown:
             ruling = self.ruling(read.path, column)
             if ruling.access is Access.DENIED and not ruling.varies:
                 self.static.append((f"FIELD_DENIED {read.product.column_by_name[column].graphql_name}", read.place))
@@ -264,7 +280,7 @@ class _Run:
             name = nodes[0].name.value
             column = product.column_by_graphql_name.get(name)
             if column is not None:
-                self.shown.append(((*at, key), read, column.name))
+                self.shown.append((read, column.name))
                 continue
             relation = product.relation_by_name.get(name)
             if relation is None:
@@ -628,7 +644,7 @@ def _is_whole(where: Any, named: set[str]) -> bool:
     for name, inner in where.items():
         match name:
             case "and" | "or":
-                whole &= inner is not None and all([_is_whole(it, named) for it in inner])
+                whole &= inner is not None and all(_is_whole(it, named) for it in inner)
             case "not":
                 whole &= inner is not None and _is_whole(inner, named)
             case _:
@@ -652,39 +668,20 @@ def _holds(product: Product, where: Any, row: Row) -> bool | None:
                 results.append(None if found is None else not found)
             case _:
                 column = product.column_by_graphql_name[name]
-                results.extend(_compared(column.type, row[column.name], operator, value) for operator, value in inner.items())
+                results.extend(_compared(column.type, row[column.name], test, value) for test, value in inner.items())
     return False if False in results else None if None in results else True
 
 
-def _compared(type_: FieldType, cell: Any, operator: str, value: Any) -> bool | None:
-    if operator == "isNull":
+def _compared(type_: FieldType, cell: Any, test: str, value: Any) -> bool | None:
+    if test == "isNull":
         return (cell is None) is value
-    if operator in ("in", "notIn") and not value:
-        return operator == "notIn"
+    if test in ("in", "notIn") and not value:
+        return test == "notIn"
     if cell is None:
         return None
     if _is_nanos(type_):
         value = [_nanos(it) for it in value] if isinstance(value, list) else _nanos(value)
-    match operator:
-        case "eq":
-            return bool(cell == value)
-        case "ne":
-            return bool(cell != value)
-        case "in":
-            return cell in value
-        case "notIn":
-            return cell not in value
-        case "lt":
-            return bool(cell < value)
-        case "lte":
-            return bool(cell <= value)
-        case "gt":
-            return bool(cell > value)
-        case "gte":
-            return bool(cell >= value)
-        case "contains":
-            return value in cell
-    return bool(cell.startswith(value))
+    return bool(_OPERATORS[test](cell, value))
 
 
 def _is_nanos(type_: FieldType) -> bool:

@@ -44,7 +44,7 @@ class PlainPort:
             level=0,
             filters=frozenset(pairs),
             filter_columns=frozenset(name for name, _ in pairs),
-            since=contract.times.updated is not None,
+            since=contract.times.updated is not None and random.random() < 0.8,
             keys=bool(lookups),
             key_columns=frozenset((name,) for name in lookups),
             keys_max=random.choice((2, 5, 500)),

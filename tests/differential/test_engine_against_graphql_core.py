@@ -27,7 +27,7 @@ PER_WORLD = 40
 _WORLDS = max(1, CASES // PER_WORLD)
 
 
-class Difference(AssertionError):
+class DifferenceError(AssertionError):
     """The engine and the oracle do not agree."""
 
 
@@ -65,15 +65,15 @@ async def check(asked: Asked, caller: Caller, operation: Operation, random: Rand
     assert not invalid, f"the generator made something invalid: {invalid}"
     variables = dict(operation.variables)
     places: dict[str, Place] = {}
+    cursors: dict[str, str] = {}
     for _ in range(2):
         expected = oracle.answer(document, operation.name, variables, dict(places), long_as_text=long_as_text)
-        sealed = {variable: seen for variable, seen in variables.items() if variable in operation.cursors}
-        sent = variables | {variable: places_of[seen] for variable, seen in sealed.items()} if sealed else variables
+        sent = {name: cursors[value] if name in operation.cursors else value for name, value in variables.items()}
         found = await asked.ask(caller, operation.text, operation.name, sent, long_as_text=long_as_text)
         seen = compare(found, expected)
         if not operation.cursors or not seen:
             return
-        places, places_of = dict(expected.places), seen
+        places, cursors = dict(expected.places), seen
         usable = {it.after for text, it in expected.places.items() if text in seen} & set(operation.cursors)
         for variable in sorted(usable):
             variables[variable] = random.choice([text for text, place in places.items() if text in seen and place.after == variable])
@@ -85,15 +85,15 @@ def compare(found: Any, expected: Expected) -> dict[str, str]:
     """Compare an answer with what is expected; gives the engine's cursor for each of the oracle's."""
     if expected.refusals or found.refusal:
         if found.refusal not in expected.refusals:
-            raise Difference(f"refused with {found.refusal}, expected {sorted(expected.refusals)}: {found.body}")
+            raise DifferenceError(f"refused with {found.refusal}, expected {sorted(expected.refusals)}: {found.body}")
         return {}
     seen: dict[str, str] = {}
     what = differences(found.data, expected.data, expected.places, seen)
     if what:
-        raise Difference(f"{what}\nerrors: {found.errors}, expected {expected.errors}")
+        raise DifferenceError(f"{what}\nerrors: {found.errors}, expected {expected.errors}")
     errors = Counter(_errors(found.errors))
     if errors != Counter(expected.errors):
-        raise Difference(f"errors {dict(errors)}, expected {dict(Counter(expected.errors))}")
+        raise DifferenceError(f"errors {dict(errors)}, expected {dict(Counter(expected.errors))}")
     return seen
 
 

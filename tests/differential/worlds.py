@@ -253,35 +253,27 @@ def _value(random: Random, name: str, type_: FieldType, *, null: float = 0.15) -
 
 def _scalar(random: Random, name: str, type_: Scalar) -> Any:
     number = random.randrange(6)
-    match type_.kind:
-        case Kind.BOOLEAN:
-            return random.random() < 0.5
-        case Kind.INT:
-            return random.choice((0, 1, -1, 7, 2**31 - 1, -(2**31), number))
-        case Kind.LONG:
-            return random.choice((0, 2**53 + 1, -(2**63), 2**63 - 1, number))
-        case Kind.FLOAT:
-            return random.choice((0.0, 0.1, -2.5, 1e300, 1e-7, 3.0, float(number)))
-        case Kind.DECIMAL:
-            unit = Decimal(1).scaleb(-(type_.scale or 0))
-            return (random.choice((0, 1, -1, 99, 12345)) * random.choice((unit, Decimal(1)))).quantize(unit)
-        case Kind.STRING:
-            return random.choice(REGIONS if name == "region" else MAILS if name == "e-mail" else TEXTS)
-        case Kind.BYTES:
-            return base64.b64encode(bytes(range(number))).decode()
-        case Kind.UUID:
-            return str(uuid.UUID(int=number << 120))
-        case Kind.DATE:
-            return random.choice((_DAY + dt.timedelta(days=number), dt.date(1, 1, 1), dt.date(9999, 12, 31)))
-        case Kind.TIME:
-            return random.choice((dt.time(number, 30), dt.time(23, 59, 59, 999999), dt.time(0, 0, 0, 100)))
-        case Kind.INSTANT if type_.unit is Unit.NANOS:
-            return f"2026-11-0{number + 1}T08:00:00.00000000{number}Z"
-        case Kind.INSTANT:
-            return _INSTANT + dt.timedelta(days=number, microseconds=random.choice((0, 0, 1, 120000)))
-        case Kind.LOCAL_DATETIME:
-            return dt.datetime(2026, 11, number + 1, 8, 0, 0, random.choice((0, 5)))  # a wall clock has no zone
-    return random.choice(({"a": [1, None, {"b": "x"}]}, [1, 2.5, "x"], "text", 5, True, {}, {"n": 1.0}))
+    if type_.kind is Kind.DECIMAL:
+        unit = Decimal(1).scaleb(-(type_.scale or 0))
+        return (random.choice((0, 1, -1, 99, 12345)) * random.choice((unit, Decimal(1)))).quantize(unit)
+    if type_.kind is Kind.STRING:
+        return random.choice(REGIONS if name == "region" else MAILS if name == "e-mail" else TEXTS)
+    if type_.kind is Kind.INSTANT and type_.unit is Unit.NANOS:
+        return f"2026-11-0{number + 1}T08:00:00.00000000{number}Z"
+    choices: dict[Kind, tuple[Any, ...]] = {
+        Kind.BOOLEAN: (True, False),
+        Kind.INT: (0, 1, -1, 7, 2**31 - 1, -(2**31), number),
+        Kind.LONG: (0, 2**53 + 1, -(2**63), 2**63 - 1, number),
+        Kind.FLOAT: (0.0, 0.1, -2.5, 1e300, 1e-7, 3.0, float(number)),
+        Kind.BYTES: (base64.b64encode(bytes(range(number))).decode(),),
+        Kind.UUID: (str(uuid.UUID(int=number << 120)),),
+        Kind.DATE: (_DAY + dt.timedelta(days=number), dt.date(1, 1, 1), dt.date(9999, 12, 31)),
+        Kind.TIME: (dt.time(number, 30), dt.time(23, 59, 59, 999999), dt.time(0, 0, 0, 100)),
+        Kind.INSTANT: tuple(_INSTANT + dt.timedelta(days=number, microseconds=it) for it in (0, 0, 1, 120000)),
+        Kind.LOCAL_DATETIME: (dt.datetime(2026, 11, number + 1, 8), dt.datetime(2026, 11, number + 1, 8, 0, 0, 5)),
+        Kind.JSON: ({"a": [1, None, {"b": "x"}]}, [1, 2.5, "x"], "text", 5, True, {}, {"n": 1.0}),
+    }
+    return random.choice(choices[type_.kind])
 
 
 # -- promises ------------------------------------------------------------------------------------------------------------------
