@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from domain_adapters.port import Port
+from domain_adapters.serve import Served, site
 from domain_adapters.sources import Rows
 from domain_adapters.sql import open_sql
 from gateway.caller import Caller
@@ -20,11 +22,12 @@ from gateway.governance.views import View, Views
 from gateway.settings import Limits
 from gateway.slo.board import Board
 
+from ..conformance.serving import remote, serving
 from .oracle import Mesh, Oracle
 from .plain_port import PlainPort
 from .worlds import NOW, World
 
-__all__ = ["Answer", "Running", "differences", "engine_of", "running"]
+__all__ = ["Answer", "Asked", "Running", "differences", "engine_of", "over_http", "running"]
 
 SECRET = b"a secret of 32 bytes, for tests!"
 
@@ -118,6 +121,25 @@ async def running(world: World) -> Running:
             # Half the worlds count at the port, half from rows.
             asked[0].engine.note_proof(product, port, proved=hash_of(world.seed) % 2 == 0)
     return Running(world, *asked)
+
+
+@contextlib.asynccontextmanager
+async def over_http(world: World, level: int) -> AsyncIterator[Asked]:
+    """Serve a world's products over one level of the protocol, and make an engine that reads them there."""
+    served = [contract for contract in world.contracts if contract.key not in world.absent]
+    ports = [await open_sql(contract, Rows(world.rows[contract.key]), clock=lambda: NOW, cursors=1) for contract in served]
+    app = site(tuple(Served(contract, port, levels=frozenset({level})) for contract, port in zip(served, ports, strict=True)))
+    async with serving(app) as url:
+        found = {contract.key: (await remote(contract, url),) for contract in served}
+        asked = engine_of(snapshot_of(world.contracts, found), world)
+        for product in asked.mesh.snapshot.products.values():
+            for port in product.ports:
+                asked.engine.note_proof(product, port, proved=True)
+        try:
+            yield asked
+        finally:
+            for (port,) in found.values():
+                await port.aclose()
 
 
 def hash_of(text: str) -> int:

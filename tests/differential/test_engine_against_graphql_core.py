@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -19,8 +19,8 @@ from gateway.caller import Caller
 from .operations import Operation, operation_of
 from .oracle import Expected, Place
 from .ruling_cases import SEED
-from .running import Asked, differences, running
-from .worlds import callers_of, world_of
+from .running import Asked, differences, over_http, running
+from .worlds import World, callers_of, world_of
 
 CASES = int(os.environ.get("MESHGATE_CASES") or 2_000)
 PER_WORLD = 40
@@ -33,28 +33,38 @@ class DifferenceError(AssertionError):
 
 @pytest.mark.parametrize("number", range(_WORLDS))
 async def test_every_operation_is_answered_as_graphql_core_with_plain_resolvers_answers_it(number: int) -> None:
-    await check_world(f"{SEED}-{number}", PER_WORLD)
-
-
-async def check_world(seed: str, cases: int, only: int | None = None) -> None:
-    world = world_of(seed)
+    world = world_of(f"{SEED}-{number}")
     ready = await running(world)
     try:
-        callers = callers_of(world, 4)
-        for case in range(cases) if only is None else (only,):
-            random = Random(f"{seed} {case}")
-            caller = random.choice(callers)
-            operation = operation_of(ready.level1.oracle(caller).schema, world, ready.level1.mesh.snapshot, random)
-            long_as_text = random.random() < 0.1
-            for level, asked in (("level 1", ready.level1), ("level 0", ready.level0)):
-                try:
-                    await check(asked, caller, operation, random, long_as_text=long_as_text)
-                except Exception as error:
-                    error.add_note(f"MESHGATE_TEST_SEED={SEED} world {seed!r} case {case} over {level}, {caller}")
-                    error.add_note(f"{operation.text}\n{operation.name} {operation.variables}")
-                    raise
+        await check_cases(world, range(PER_WORLD), {"level 1": ready.level1, "level 0": ready.level0})
     finally:
         await ready.aclose()
+
+
+@pytest.mark.parametrize("level", [0, 1])
+async def test_every_operation_is_answered_alike_over_the_wire(level: int) -> None:
+    for number in range(max(1, CASES // 1_000)):
+        world = world_of(f"{SEED}-http-{number}")
+        async with over_http(world, level) as asked:
+            await check_cases(world, range(PER_WORLD // 2), {f"level {level} over HTTP": asked})
+
+
+async def check_cases(world: World, cases: Iterable[int], engines: Mapping[str, Asked]) -> None:
+    """Draw operations and callers for a world, and check what each engine answers them."""
+    callers = callers_of(world, 4)
+    drawing = next(iter(engines.values()))
+    for case in cases:
+        random = Random(f"{world.seed} {case}")
+        caller = random.choice(callers)
+        operation = operation_of(drawing.oracle(caller).schema, world, drawing.mesh.snapshot, random)
+        long_as_text = random.random() < 0.1
+        for name, asked in engines.items():
+            try:
+                await check(asked, caller, operation, random, long_as_text=long_as_text)
+            except Exception as error:
+                error.add_note(f"MESHGATE_TEST_SEED={SEED} world {world.seed!r} case {case} over {name}, {caller}")
+                error.add_note(f"{operation.text}\n{operation.name} {operation.variables}")
+                raise
 
 
 async def check(asked: Asked, caller: Caller, operation: Operation, random: Random, *, long_as_text: bool) -> None:

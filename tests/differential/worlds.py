@@ -20,6 +20,7 @@ from contracts.model import (
     Grant,
     Level,
     Metadata,
+    OutputPort,
     Relationship,
     Times,
     Visibility,
@@ -296,6 +297,7 @@ def _contract(random: Random, draft: _Draft, number: int) -> Contract:
         times=Times(updated=draft.updated),
         access=Access(grants=tuple(_grant(random, columns) for _ in range(random.randint(1, 4)))),
         relationships=tuple(draft.links),
+        output_ports=(OutputPort(type="rest-api", path=f"/data-products/{draft.name}"),),
         revision=f"r{number}",
     )
 
