@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
-from contracts.predicates import Predicate, columns_of
+from contracts.predicates import Predicate
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
 from gateway.compiler.plan import MISSING, EdgesPick
 from gateway.engine.budget import Bounds
-from gateway.engine.conditions import check_usable, key_values, order_terms, where_predicate
+from gateway.engine.conditions import check_usable, key_values, order_terms, where_columns, where_predicate
 from gateway.engine.reader import Asked
 from gateway.errors import GatewayError
 from gateway.governance.cursors import CursorCodec
@@ -92,7 +92,7 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
     order = order_terms(product, given.get("orderBy"))
     since = given.get("since")
     if step.unusable:
-        named = columns_of(where) | {term.column for term in order}
+        named = where_columns(product, given.get("where")) | {term.column for term in order}
         updated = product.contract.times.updated
         if since is not None and updated is not None:
             named |= {updated}

@@ -17,7 +17,7 @@ from gateway.catalog.inputs import DIRECTIONS
 from gateway.catalog.snapshot import Column, Product
 from gateway.errors import GatewayError
 
-__all__ = ["check_usable", "key_values", "nanos_text", "order_terms", "where_predicate"]
+__all__ = ["check_usable", "key_values", "nanos_text", "order_terms", "where_columns", "where_predicate"]
 
 _LISTS = (Operator.IN, Operator.NOT_IN)
 
@@ -38,6 +38,19 @@ def where_predicate(product: Product, value: Mapping[str, Any] | None) -> Predic
             case _:
                 parts.extend(_comparison(product.column_by_graphql_name[name], operator, it) for operator, it in inner.items())
     return conjunction(*parts) if parts else TRUE
+
+
+def where_columns(product: Product, value: Mapping[str, Any] | None) -> frozenset[str]:
+    """Name the columns that a ``where`` argument names, be it in a part that decides nothing."""
+    found: set[str] = set()
+    for name, inner in (value or {}).items():
+        if name in ("and", "or"):
+            found.update(*(where_columns(product, it) for it in inner or ()))
+        elif name == "not":
+            found |= where_columns(product, inner)
+        else:
+            found.add(product.column_by_graphql_name[name].name)
+    return frozenset(found)
 
 
 def _comparison(column: Column, operator: str, value: Any) -> Predicate:

@@ -214,6 +214,10 @@ class Run:
             if order:
                 fetched.rows.sort(key=reader.sorter(order))
         groups = _grouped(fetched.rows, _key_reader(step.target))
+        if bound.after is not None:
+            # The list goes on after its last row as an empty page, which still has a total and a page before it.
+            for key in keys:
+                groups.setdefault(key, [])
         flat: list[Any] = []
         bounds: dict[tuple[Any, ...], tuple[int, int, bool, int]] = {}
         for key, rows in groups.items():
