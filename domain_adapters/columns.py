@@ -224,21 +224,23 @@ def _instant_sql(kind: Kind, type_: FieldType, sql: str, source: str) -> str:
     return f"CAST({sql} AS {storage})"
 
 
-def _nested_sql(name: str, type_: FieldType, sql: str, source: DuckType) -> str:
+def _nested_sql(name: str, type_: FieldType, sql: str, source: DuckType, depth: int = 0) -> str:
     """Write a nested source value in its wire form; text is taken to be JSON in that form already."""
     if str(source) == "JSON":
         return sql
     if source.id == "varchar" and not _is_flat(type_):
         return f"CAST({sql} AS JSON)"
+    # A parameter must not be called as a column of the source is.
+    item_sql = f'"$item{depth}"'
     match type_:
         case Record(fields=fields) if source.id == "struct":
-            return _record_sql(name, fields, sql, dict(source.children))
+            return _record_sql(name, fields, sql, dict(source.children), depth)
         case List(item=item) if source.id in ("list", "array"):
-            inner = _nested_sql(f"{name}[]", item, "x", _child(source, "child"))
-            return f"to_json(list_transform({sql}, lambda x: {inner}))"
+            inner = _nested_sql(f"{name}[]", item, item_sql, _child(source, "child"), depth + 1)
+            return f"to_json(list_transform({sql}, lambda {item_sql}: {inner}))"
         case Map(value=value) if source.id == "map":
-            inner = _nested_sql(f"{name}{{}}", value, "x.value", _child(source, "value"))
-            entries = f"list_transform(map_entries({sql}), lambda x: {{'key': CAST(x.key AS VARCHAR), 'value': {inner}}})"
+            inner = _nested_sql(f"{name}{{}}", value, f"{item_sql}.value", _child(source, "value"), depth + 1)
+            entries = f"list_transform(map_entries({sql}), lambda {item_sql}: {{'key': CAST({item_sql}.key AS VARCHAR), 'value': {inner}}})"
             return f"to_json(map_from_entries({entries}))"
         case Scalar(kind=Kind.JSON):
             return f"to_json({sql})"
@@ -252,7 +254,7 @@ def _child(source: DuckType, role: str) -> DuckType:
     return children[role]
 
 
-def _record_sql(name: str, fields: Sequence[Field], sql: str, children: Mapping[str, DuckType]) -> str:
+def _record_sql(name: str, fields: Sequence[Field], sql: str, children: Mapping[str, DuckType], depth: int) -> str:
     members = []
     for field in fields:
         found = next((spelling for spelling in (field.physical_name, field.name) if spelling in children), None)
@@ -261,6 +263,6 @@ def _record_sql(name: str, fields: Sequence[Field], sql: str, children: Mapping[
                 raise SourceError(f"column {name!r} has no {field.name!r} at the source")
             members += [quoted(field.name), "NULL"]
             continue
-        inner = _nested_sql(f"{name}.{field.name}", field.type, f"{sql}.{quoted(found, chr(34))}", children[found])
+        inner = _nested_sql(f"{name}.{field.name}", field.type, f"{sql}.{quoted(found, chr(34))}", children[found], depth)
         members += [quoted(field.name), inner]
     return f"CASE WHEN {sql} IS NOT NULL THEN json_object({', '.join(members)}) END"
