@@ -15,7 +15,7 @@ from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Rec
 from domain_adapters.errors import ReadInvalidError, SourceError, ValueMismatchError
 from domain_adapters.values import emitter_of
 
-__all__ = ["Column", "DuckType", "columns_of", "digits_of", "quoted", "read_sql", "storage_of", "wire_sql"]
+__all__ = ["Column", "DuckType", "columns_of", "digits_of", "quoted", "read_sql", "storage_of", "utc_sql", "wire_sql"]
 
 _DIGITS_MAX = 38
 _SCALE_UNSTATED = 9
@@ -51,7 +51,7 @@ _ACCEPTED = {
     Kind.LOCAL_DATETIME: _CLOCKS - {"timestamp with time zone"} | _INTEGERS,
     Kind.JSON: frozenset(),
 }
-_MICROS = {Unit.SECONDS: "* 1000000", Unit.MILLIS: "* 1000", Unit.MICROS: "", Unit.NANOS: "// 1000"}
+_MICROS = {Unit.SECONDS: "* 1000000", Unit.MILLIS: "* 1000", Unit.MICROS: ""}
 
 
 class DuckType(Protocol):
@@ -215,13 +215,29 @@ def _instant_sql(kind: Kind, type_: FieldType, sql: str, source: str) -> str:
             raise SourceError("an instant kept as a number needs a unit in the contract")
         if storage == "TIMESTAMP_NS":
             return f"make_timestamp_ns(CAST({sql} AS BIGINT))"
-        clock = f"make_timestamp(CAST({sql} AS BIGINT) {_MICROS[unit]})"
+        whole = f"CAST({sql} AS BIGINT)"
+        clock = _floor_sql(whole) if unit is Unit.NANOS else f"make_timestamp({whole} {_MICROS[unit]})"
+        return clock if kind is Kind.LOCAL_DATETIME else f"({clock} AT TIME ZONE 'UTC')"
+    if source == "timestamp_ns" and storage != "TIMESTAMP_NS":
+        clock = _floor_sql(f"epoch_ns({sql})")
         return clock if kind is Kind.LOCAL_DATETIME else f"({clock} AT TIME ZONE 'UTC')"
     if storage == "TIMESTAMPTZ":
         return sql if source == "timestamp with time zone" else f"(CAST({sql} AS TIMESTAMP) AT TIME ZONE 'UTC')"
     if storage == "TIMESTAMP_NS" and source == "timestamp with time zone":
         return f"CAST(({sql} AT TIME ZONE 'UTC') AS TIMESTAMP_NS)"
     return f"CAST({sql} AS {storage})"
+
+
+def utc_sql(column: Column) -> str:
+    """Give an instant's wall clock in UTC, in microseconds."""
+    if column.storage == "TIMESTAMP_NS":
+        return _floor_sql(f"epoch_ns({column.sql})")
+    return f"({column.sql} AT TIME ZONE 'UTC')"
+
+
+def _floor_sql(nanos: str) -> str:
+    # DuckDB's own casts round nanoseconds, which moves the last ones of a day into the next.
+    return f"make_timestamp(({nanos} - ((({nanos}) % 1000) + 1000) % 1000) // 1000)"
 
 
 def _nested_sql(name: str, type_: FieldType, sql: str, source: DuckType, depth: int = 0) -> str:

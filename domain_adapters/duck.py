@@ -78,9 +78,12 @@ class Cursors:
         if self._closed:
             return
         self._closed = True
-        for cursor in self._all:
-            cursor.interrupt()
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        ended = asyncio.ensure_future(asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True))
+        while not ended.done():
+            # Again until all have ended, as in `_Job.stop`.
+            for cursor in self._all:
+                cursor.interrupt()
+            await asyncio.wait([ended], timeout=_AGAIN_S)
         for cursor in self._all:
             cursor.close()
 

@@ -6,10 +6,12 @@ A total that no longer fits its type fails the statement; it never wraps or lose
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from contracts.fields import FieldType, Kind, Scalar
 from domain_adapters.algebra import aggregate_type, truncations_of
-from domain_adapters.columns import Column, digits_of, quoted, wire_sql
+from domain_adapters.columns import Column, digits_of, quoted, utc_sql, wire_sql
 from domain_adapters.errors import ReadInvalidError
 from domain_adapters.port import Aggregate, GroupBy, Read
 from domain_adapters.statements import Relation, Statement, Terms, column_of, filters, order_sql, predicate_sql, sortable
@@ -62,7 +64,7 @@ class _Key:
             return
         if item.truncate not in truncations_of(column.type):
             raise ReadInvalidError(f"column {item.column!r} cannot be cut to {item.truncate[:64]!r}")
-        self._cut(item.truncate, item.time_zone or "UTC")
+        self._cut(item.truncate, _known_zone(item.time_zone or "UTC"))
 
     @property
     def whole(self) -> Column:
@@ -74,8 +76,8 @@ class _Key:
         if not (isinstance(self.column.type, Scalar) and self.column.type.kind is Kind.INSTANT):
             self.cut_sql = f"CAST(date_trunc('{part}', {sql}) AS {storage})"
             return
-        utc = f"(CAST({sql} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
-        local = f"(CAST({sql} AS TIMESTAMPTZ) AT TIME ZONE {quoted(zone)})"
+        utc = utc_sql(self.column)
+        local = f"(({utc} AT TIME ZONE 'UTC') AT TIME ZONE {quoted(zone)})"
         if part in ("hour", "minute", "second"):
             # By the offset that holds at the row: an hour that a clock strikes twice stays two groups.
             self.cut_sql = f"CAST(((date_trunc('{part}', {local}) - ({local} - {utc})) AT TIME ZONE 'UTC') AS {storage})"
@@ -86,6 +88,15 @@ class _Key:
         earlier = f"({first} - INTERVAL 1 HOUR)"
         again = f"(({earlier} AT TIME ZONE {quoted(zone)}) = {self.name})"
         self.instant_sql = f"CAST((CASE WHEN {again} THEN {earlier} ELSE {first} END) AS {storage})"
+
+
+@lru_cache(maxsize=1024)
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ReadInvalidError("timeZone is no IANA name") from None
+    return name
 
 
 def _aggregate_sql(item: Aggregate, columns: Mapping[str, Column]) -> tuple[str, FieldType]:

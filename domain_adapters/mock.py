@@ -109,6 +109,8 @@ def _numbered(name: str, type_: FieldType, number: int) -> Any:
             return dt.date(2000, 1, 1) + dt.timedelta(days=number)
         case Scalar(kind=Kind.INSTANT, unit=unit):
             return _instant(dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=number), unit)
+        case Scalar(kind=Kind.LOCAL_DATETIME):
+            return dt.datetime(2000, 1, 1) + dt.timedelta(minutes=number)
         case Scalar(kind=Kind.STRING):
             return f"{name.removesuffix('_id').removesuffix('Id')[:12]}-{number + 1:06d}"
     return _value(name, type_, random.Random(number), number, dt.datetime(2000, 1, 1, tzinfo=dt.UTC))  # noqa: S311

@@ -217,10 +217,10 @@ class SqlPort:
         if field is None:
             return "NULL"
         column = self._relation.columns[field.name]
-        newest = f"CAST(CAST(max({column.sql}) AS TIMESTAMP) AS VARCHAR)"
+        newest = f"max({column.sql})"
         if column.storage == "TIMESTAMPTZ":
-            newest = f"CAST((max({column.sql}) AT TIME ZONE 'UTC') AS VARCHAR)"
-        return newest
+            newest = f"({newest} AT TIME ZONE 'UTC')"
+        return f"CAST({newest} AS VARCHAR)"
 
     def _metadata(self, vitals: _Vitals) -> Metadata:
         now = self._clock()

@@ -186,7 +186,7 @@ def rows_statement(read: Read, relation: Relation, *, limit: int, after: Sequenc
     """
     order = complete_order(read, relation)
     selected = [column_of(relation.columns, name) for name in (relation.columns if read.select is None else read.select)]
-    keys = [relation.columns[term.column] for term in order]
+    keys = [sortable(relation.columns, term.column) for term in order]
     needed = {column.sql: None for column in (*selected, *keys)} or {"1 AS one": None}
     terms = filters(read, relation)
     source = f"({relation.sql})"

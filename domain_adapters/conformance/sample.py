@@ -91,7 +91,9 @@ def _row(at: int) -> dict[str, Any]:
         "at": None if at % 8 == 0 else dt.time(at % 24, at % 60, at % 59, 0 if at % 2 else at * 100),
         "seen": None if at % 12 == 0 else seen,
         "local": None if at % 15 == 0 else (seen + dt.timedelta(hours=2)).replace(tzinfo=None),
-        "precise": None if at % 14 == 0 else f"{seen.replace(tzinfo=None, microsecond=0).isoformat()}.{at:09d}Z",
+        "precise": None
+        if at % 14 == 0
+        else f"{seen.replace(tzinfo=None, microsecond=0).isoformat()}.{999_999_999 - at if at % 2 else at:09d}Z",
         "ident": None if at % 16 == 0 else str(UUID(int=(at * 0x9E3779B97F4A7C15F39CC0605CEDC835) % (1 << 128))),
         "blob": None if at % 21 == 0 else base64.b64encode(bytes((at % 256, 255 - at % 256))).decode(),
         "address": None if at % 25 == 0 else {**address, "point": None} if at % 4 == 0 else address,
