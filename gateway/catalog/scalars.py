@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import math
 import re
 import uuid
 from collections.abc import Callable
@@ -56,7 +55,10 @@ _INSTANT = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-
 _LOCAL = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?$")
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 _TIME = re.compile(r"^\d\d:\d\d:\d\d(\.\d{1,6})?$")
+_DECIMAL_DIGITS_MAX = 38
+_DECIMAL_TEXT_MAX = 100
 _DECIMAL = re.compile(r"^-?\d{1,38}(\.\d{1,38})?$")
+_NAN = Decimal("nan")
 
 
 def _text(value: Any, name: str) -> str:
@@ -66,6 +68,8 @@ def _text(value: Any, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > 400:
+        return "a huge number"  # Python refuses to write what has thousands of digits
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -83,12 +87,13 @@ def _long(value: Any) -> int:
 def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise GraphQLError(f"Decimal cannot represent: {_shown(value)}")
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else str(value) if not isinstance(value, int) or value.bit_length() < 400 else "nan"
     try:
-        number = Decimal(text)
+        number = Decimal(text) if len(text) <= _DECIMAL_TEXT_MAX else _NAN
     except InvalidOperation:
-        number = Decimal("nan")
-    if not number.is_finite() or not _DECIMAL.match(format(number, "f")) or (isinstance(value, float) and not math.isfinite(value)):
+        number = _NAN
+    # The exponent is looked at before the number is written out: 1e999999999 would be a text of a gigabyte.
+    if not number.is_finite() or abs(number.adjusted()) > _DECIMAL_DIGITS_MAX or not _DECIMAL.match(format(number, "f")):
         raise GraphQLError(f"Decimal cannot represent: {_shown(value)}")
     return number
 
@@ -130,9 +135,10 @@ def _base64(value: Any) -> str:
 def _literal(name: str, parse: Callable[[Any], Any], *kinds: type[ValueNode]) -> Callable[..., Any]:
     def read(node: ValueNode, _variables: Any = None) -> Any:
         if isinstance(node, kinds) and isinstance(node, (IntValueNode, FloatValueNode, StringValueNode)):
-            if isinstance(node, IntValueNode) and name == "Long":
-                return parse(int(node.value))
-            return parse(node.value)
+            try:
+                return parse(int(node.value) if isinstance(node, IntValueNode) and name == "Long" else node.value)
+            except GraphQLError as error:
+                raise GraphQLError(error.message, node) from None
         raise GraphQLError(f"{name} cannot represent this literal", node)
 
     return read

@@ -1,0 +1,1 @@
+"""What an attacker tried: each hole that was found, and what held."""
