@@ -56,6 +56,7 @@ _ERRORS_MAX = 20
 # Measured with tracemalloc over generated operations: what a checked operation and its executables weigh beside their text.
 _CHECKED_BASE_BYTES = 24_000
 _CHECKED_BYTES_PER_CHARACTER = 120
+_UNKNOWN_FIELD = re.compile(r"not to include unknown field ['\"](\w+)['\"]")
 
 
 class Ruler(Protocol):
@@ -161,10 +162,12 @@ class Operations:
             assert isinstance(plain, list)
             known = {error.message for error in wide} if isinstance(wide, list) else set()
             raise _refused(
-                [
-                    _from_graphql(shown, "BAD_USER_INPUT") if one.message in known else _masked_variable(shown)
-                    for shown, one in zip(found, plain, strict=True)
-                ]
+                _named(
+                    [
+                        _from_graphql(shown, "BAD_USER_INPUT") if one.message in known else _masked_variable(shown)
+                        for shown, one in zip(found, plain, strict=True)
+                    ]
+                )
             )
         return found.coerced
 
@@ -218,8 +221,20 @@ class Operations:
         errors = validate(checked.slice.schema, document.ast, max_errors=_ERRORS_MAX)
         if not errors:
             return
-        known = {_identity(error) for error in validate(self._wide(checked).schema, document.ast, max_errors=_ERRORS_MAX)}
-        raise _refused([self._refusal(error, masked=_identity(error) not in known, ruling_of=ruling_of) for error in errors])
+        # Suggestions name what the schema at hand holds, so only messages without them can be compared.
+        plain, wide = (
+            validate(schema, document.ast, max_errors=_ERRORS_MAX, hide_suggestions=True)
+            for schema in (checked.slice.schema, self._wide(checked).schema)
+        )
+        known = {_identity(error) for error in wide}
+        raise _refused(
+            _named(
+                [
+                    self._refusal(error, masked=_identity(one) not in known, ruling_of=ruling_of)
+                    for error, one in zip(errors, plain, strict=True)
+                ]
+            )
+        )
 
     def _refusal(self, error: GraphQLError, *, masked: bool, ruling_of: RulingOf) -> GatewayError:
         if masked:
@@ -363,7 +378,7 @@ def _coerced(node: ValueNode, type_: GraphQLInputType) -> Any:
 
 
 def _identity(error: GraphQLError) -> tuple[object, ...]:
-    return (error.message.split(" Did you mean", 1)[0], tuple(_places(error)))
+    return (error.message, _places(error))
 
 
 def _places(error: GraphQLError) -> tuple[tuple[int, int], ...]:
@@ -381,9 +396,7 @@ def _from_graphql(error: GraphQLError, code: str, message: str | None = None) ->
 
 
 def _masked_variable(error: GraphQLError) -> GatewayError:
-    found = re.search(r'Field "(\w+)" is not defined', error.message) or re.search(
-        r'Expected value of type .* not to include unknown field "(\w+)"', error.message
-    )
+    found = _UNKNOWN_FIELD.search(error.message)
     named: dict[str, Any] = {"field": found.group(1)} if found else {}
     shown = f"{found.group(1)} is" if found else "A field named in a variable is"
     return GatewayError(
@@ -392,6 +405,14 @@ def _masked_variable(error: GraphQLError) -> GatewayError:
         locations=_places(error),
         **named,
     )
+
+
+def _named(errors: list[GatewayError]) -> list[GatewayError]:
+    """Leave out refusals of masked fields that name none where others do: they follow from those."""
+    masked = [error for error in errors if error.code.name == "MASKED_FIELD_IN_PREDICATE"]
+    if not any("field" in error.extensions for error in masked):
+        return errors
+    return [error for error in errors if error not in masked or "field" in error.extensions]
 
 
 def _refused(errors: list[GatewayError]) -> RefusedError:

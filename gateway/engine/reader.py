@@ -416,6 +416,8 @@ class Reader:
         async for _, page in self._pages(read, columns, must=must):
             fetched.take(page, self.port)
             fetched.rows.extend(self._ruled(page.rows, fetched))
+            if fetched.count is None:
+                fetched.count = page.count
             if enough is not None and len(fetched.rows) >= enough:
                 break
         return fetched
@@ -428,7 +430,9 @@ class Reader:
         scanned = 0
         cursor = read.cursor
         while True:
-            page = await self._one(read if cursor == read.cursor else replace(read, cursor=cursor), columns, must=must, ruled=False)
+            page = await self._one(
+                read if cursor == read.cursor else replace(read, cursor=cursor, count=False), columns, must=must, ruled=False
+            )
             scanned += len(page.rows) + page.dropped
             if scanned > self.budget.bounds.scan_rows_max:
                 limit = self.budget.bounds.scan_rows_max

@@ -6,7 +6,7 @@ depend on the operation alone, but for chunking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
@@ -213,11 +213,8 @@ class Run:
             self._note(step.product, fetched)
             if order:
                 fetched.rows.sort(key=reader.sorter(order))
-        groups = _grouped(fetched.rows, _key_reader(step.target))
-        if bound.after is not None:
-            # The list goes on after its last row as an empty page, which still has a total and a page before it.
-            for key in keys:
-                groups.setdefault(key, [])
+        # After the last row of a parent comes an empty page, which still has a total and a page before it.
+        groups = _grouped(fetched.rows, _key_reader(step.target), also=keys if bound.after is not None else ())
         flat: list[Any] = []
         bounds: dict[tuple[Any, ...], tuple[int, int, bool, int]] = {}
         for key, rows in groups.items():
@@ -415,8 +412,10 @@ def _first(rows: list[Any], key_of: Callable[[Any], tuple[Any, ...]], key: tuple
     return next(index for index, row in enumerate(rows) if key_of(row) == key)
 
 
-def _grouped(rows: list[Any], key_of: Callable[[Any], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[Any]]:
-    groups: dict[tuple[Any, ...], list[Any]] = {}
+def _grouped(
+    rows: list[Any], key_of: Callable[[Any], tuple[Any, ...]], *, also: Iterable[tuple[Any, ...]] = ()
+) -> dict[tuple[Any, ...], list[Any]]:
+    groups: dict[tuple[Any, ...], list[Any]] = {key: [] for key in also}
     for row in rows:
         groups.setdefault(key_of(row), []).append(row)
     return groups

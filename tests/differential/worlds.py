@@ -30,7 +30,7 @@ from contracts.policy import MeshPolicy, TagPolicy, TagRule
 from contracts.predicates import And, Claim, Compare, Not, Operator, Or, Predicate
 from gateway.caller import Caller
 
-__all__ = ["NOW", "World", "callers_of", "world_of"]
+__all__ = ["NOW", "TYPES", "World", "callers_of", "value_of", "world_of"]
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 ROLES = ("analyst", "auditor", "guest")
@@ -201,7 +201,7 @@ def _rows(random: Random, drafts: list[_Draft]) -> dict[str, list[dict[str, Any]
                 if name in row:
                     continue
                 source = draft.sources.get(name)
-                row[name] = _value(random, name, type_) if source is None else _foreign(random, drafts, type_, linked, source)
+                row[name] = value_of(random, name, type_) if source is None else _foreign(random, drafts, type_, linked, source)
             made.append({name: row[name] for name in draft.columns})
         random.shuffle(made)
         rows[draft.id] = made
@@ -237,18 +237,18 @@ def _key_value(random: Random, type_: FieldType, number: int) -> Any:
     return Decimal(number).scaleb(-1).quantize(Decimal("0.01"))
 
 
-def _value(random: Random, name: str, type_: FieldType, *, null: float = 0.15) -> Any:
+def value_of(random: Random, name: str, type_: FieldType, *, null: float = 0.15) -> Any:
     if random.random() < null:
         return None
     match type_:
         case Enumeration(symbols=symbols):
             return random.choice(symbols)
         case List(item=item, item_required=required):
-            return [_value(random, name, item, null=0 if required else 0.3) for _ in range(random.randrange(4))]
+            return [value_of(random, name, item, null=0 if required else 0.3) for _ in range(random.randrange(4))]
         case Map(value=value):
-            return {random.choice(TEXTS): _value(random, name, value) for _ in range(random.randrange(3))}
+            return {random.choice(TEXTS): value_of(random, name, value) for _ in range(random.randrange(3))}
         case Record(fields=fields):
-            return {member.name: _value(random, member.name, member.type) for member in fields}
+            return {member.name: value_of(random, member.name, member.type) for member in fields}
     return _scalar(random, name, type_)
 
 
