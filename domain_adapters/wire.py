@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from contracts.predicates import And, Compare, Not, Operator, Or, Predicate
 from domain_adapters.algebra import AGGREGATES, TRUNCATIONS
 from domain_adapters.errors import PortBrokenPromiseError
-from domain_adapters.port import Capabilities, Read
+from domain_adapters.port import Capabilities, Nulls, Order, Read
 from domain_adapters.query import decode_read
 
 __all__ = [
@@ -50,9 +50,7 @@ def encode_read(read: Read) -> bytes:
     if read.where is not None:
         body["where"] = encode_predicate(read.where)
     if read.order_by:
-        body["orderBy"] = [
-            {"col": term.column, "dir": "desc" if term.descending else "asc", "nulls": term.nulls.value} for term in read.order_by
-        ]
+        body["orderBy"] = [_encode_order(term) for term in read.order_by]
     if read.limit is not None:
         body["limit"] = read.limit
     if read.cursor is not None:
@@ -68,6 +66,15 @@ def encode_read(read: Read) -> bytes:
     if read.count:
         body["count"] = True
     return _encode(body)
+
+
+def _encode_order(term: Order) -> dict[str, str]:
+    body = {"col": term.column}
+    if term.descending:
+        body["dir"] = "desc"
+    if term.nulls is Nulls.FIRST:
+        body["nulls"] = "first"
+    return body
 
 
 def _encode_groups(read: Read, body: dict[str, Any]) -> None:

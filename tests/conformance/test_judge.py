@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from contracts.fields import Field, Kind, Scalar, Unit
+from contracts.model import Contract, Times
 from contracts.predicates import TRUE
 from domain_adapters.conformance import Outcome, judge, report, sample_contract, sample_rows
 from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortRefusedError, PortUnavailableError
@@ -93,6 +95,26 @@ def rounds_sums(page: Page, _: Read) -> Page:
     return page
 
 
+def without(member: str) -> Callable[[Page, Read], Page]:
+    """Leave a member out of every group."""
+    return lambda page, _: {
+        **page,
+        "groups": [{name: part for name, part in group.items() if name != member} for group in page.get("groups", ())],
+    }
+
+
+def forgets_a_total(page: Page, _: Read) -> Page:
+    return {**page, "groups": [{**group, "values": {}} for group in page.get("groups", ())]}
+
+
+def drops_the_last_group(page: Page, _: Read) -> Page:
+    return {**page, "groups": page["groups"][:-1]} if page.get("groups") and page["nextCursor"] is None else page
+
+
+def turns_groups_round(page: Page, _: Read) -> Page:
+    return {**page, "groups": page["groups"][::-1]} if "groups" in page else page
+
+
 CHEATS: dict[str, tuple[str, Callable[[Read], Read], Callable[[Page, Read], Page]]] = {
     "counts rows that the filter drops": ("count", same, counts_everything),
     "ignores the filter": ("operator eq", lambda read: replace(read, where=None), whole),
@@ -125,6 +147,19 @@ CHEATS: dict[str, tuple[str, Callable[[Read], Read], Callable[[Page, Read], Page
     "adds a column that was not selected": ("select", same, adds_a_column),
     "writes numbers as text": ("paging", same, writes_numbers),
     "loses digits of a sum": ("aggregate sum", same, rounds_sums),
+    "answers no object": ("paging", same, lambda page, _: [page]),  # type: ignore[dict-item,return-value]
+    "answers rows that are no objects": ("paging", same, lambda page, _: {**page, "data": [1]}),
+    "answers longer pages": ("paging", lambda read: replace(read, limit=None), whole),
+    "changes a value": ("paging", same, lambda page, _: {**page, "data": [{**row, "label": "x"} for row in page["data"]]}),
+    "gives one key only": (
+        "limitPerKey",
+        lambda read: read if read.keys is None else replace(read, keys=replace(read.keys, values=read.keys.values[:1])),
+        whole,
+    ),
+    "answers groups without keys": ("groupBy", same, without("key")),
+    "answers groups without totals": ("groupBy", same, forgets_a_total),
+    "loses a group": ("groupBy", same, drops_the_last_group),
+    "orders groups as it likes": ("groupBy", same, turns_groups_round),
     "answers without data": ("paging", same, lambda page, _: {"groups": page}),
     "takes any cursor": ("cursor", lambda read: replace(read, cursor=None), whole),
 }
@@ -151,6 +186,35 @@ async def test_a_port_that_does_what_it_says_it_cannot_is_found_out() -> None:
 
     verdicts = await judge(CONTRACT, modest, rows=sample_rows()[:20], every=9, only=frozenset({"orderBy"}))
     assert {verdict.detail for verdict in verdicts if verdict.capability == "orderBy"} == {"answered without the capability orderBy"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "cells"),
+    [
+        (Scalar(Kind.DATE), [dt.date(2026, 1, day) for day in range(1, 9)]),
+        (Scalar(Kind.LOCAL_DATETIME), [dt.datetime(2026, 1, day, 1) for day in range(1, 9)]),
+        (Scalar(Kind.INSTANT, unit=Unit.NANOS), [f"2026-01-0{day}T00:00:00.999999999Z" for day in range(1, 9)]),
+    ],
+)
+@pytest.mark.parametrize("required", [True, False])
+async def test_products_of_few_columns_are_judged_too(type_: Scalar, cells: list[Any], required: bool) -> None:
+    contract = CONTRACT.model_copy(
+        update={
+            "fields": (Field("when", type_), Field("note", Scalar(Kind.JSON))),
+            "primary_key": ("when",) if required else (),
+            "times": Times(updated="when") if required else Times(),
+        }
+    )
+    rows = [{"when": cell, "note": {"n": [1.5, None]}} for cell in cells]
+    contract = Contract(**{name: getattr(contract, name) for name in Contract.model_fields})
+    verdicts = await judge(contract, lambda: open_sql(contract, Rows(rows)), rows=rows, every=2)
+    assert not [verdict for verdict in verdicts if verdict.outcome is Outcome.WRONG], report(verdicts)
+    assert ("since" in {verdict.capability for verdict in verdicts}) is required
+
+
+async def test_a_product_without_rows_is_judged_too() -> None:
+    verdicts = await judge(CONTRACT, lambda: open_sql(CONTRACT, Rows([])), every=4)
+    assert not [verdict for verdict in verdicts if verdict.outcome is Outcome.WRONG], report(verdicts)
 
 
 class Failing(Cheat):

@@ -74,7 +74,7 @@ async def judged(source: Source, *, contract: Contract = CONTRACT, rows: list[di
 
 
 async def test_rows_keep_every_promise() -> None:
-    await judged(Rows(sample_rows()), every=1)
+    await judged(Rows(sample_rows()), every=2)
 
 
 async def test_a_product_without_key_pages_in_its_own_order_and_refuses_others() -> None:
