@@ -139,7 +139,9 @@ def run(
         )
         await uvicorn.Server(config).serve()
 
-    asyncio.run(serve())
+    # Ctrl-C has closed everything in order by then; it is how this ends.
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve())
 
 
 class _Gate:
