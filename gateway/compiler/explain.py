@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from contracts.predicates import TRUE
 from domain_adapters.port import Port
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.executable import ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
@@ -56,7 +57,7 @@ def _step(step: ConnectionStep | KeyStep | PartnerStep, depth: int) -> Iterator[
         yield f"{indent}  arguments: {', '.join(step.arguments) or 'none'}; {_pushed(step, port)}"
         if step.counts:
             yield f"{indent}  totalCount: {_counted(step.ruling, port)}"
-    if step.ruling.row_rules:
+    if not _sees_all_rows(step.ruling):
         yield f"{indent}  row rule: pushed where the port can, and applied again to every row here"
     shapes: tuple[RowShape, ...] = step.row_shapes if isinstance(step, ConnectionStep) else (step.rows,)
     for shape in shapes:
@@ -85,11 +86,17 @@ def _pushed(step: ConnectionStep, port: Port | None) -> str:
 def _counted(ruling: ProductRuling, port: Port | None) -> str:
     if port is None or not port.capabilities.count:
         return "by reading the rows, within the scan budget"
-    return "by the port, once its counts under the row rule are proved; else from rows" if ruling.row_rules else "by the port"
+    return "by the port" if _sees_all_rows(ruling) else "by the port, once its counts under the row rule are proved; else from rows"
+
+
+def _sees_all_rows(ruling: ProductRuling) -> bool:
+    return not ruling.row_rules or TRUE in ruling.row_rules
 
 
 def _ruling(product: Product, ruling: ProductRuling) -> Iterator[str]:
-    rows = f"rows that satisfy one of {len(ruling.row_rules)} rules" if ruling.row_rules else "all rows"
+    rules = len(ruling.row_rules)
+    some = "rows that satisfy a rule" if rules == 1 else f"rows that satisfy one of {rules} rules"
+    rows = "all rows" if _sees_all_rows(ruling) else some
     yield f"  {ruling.contract}: {rows}"
     for column, field in zip(product.columns, ruling.fields, strict=True):
         if field.hidden or field.access == "clear":
@@ -103,10 +110,20 @@ def _receipt(receipt: Receipt) -> str:
     return f"{receipt.path}: {receipt.mask or 'null'}, because of {receipt.because} in {receipt.contract}; ask {receipt.request_access}"
 
 
+def _own_calls(step: ConnectionStep | KeyStep | PartnerStep) -> int:
+    if not step.product.ports:
+        return 0
+    if not isinstance(step, ConnectionStep) or not step.counts:
+        return 1
+    # A page that does not begin with the first row, or that holds some rows of each parent, does not tell how many there are.
+    apart = step.product.ports[0].capabilities.limit_per_key if step.target else "after" in step.arguments
+    return 2 if apart else 1
+
+
 def _calls(executable: Executable) -> int:
     def count(step: ConnectionStep | KeyStep | PartnerStep) -> int:
         shapes: tuple[RowShape, ...] = step.row_shapes if isinstance(step, ConnectionStep) else (step.rows,)
-        return 1 + sum(count(child.step) for shape in shapes for child in shape.children)
+        return _own_calls(step) + sum(count(child.step) for shape in shapes for child in shape.children)
 
     return sum(
         count(it) for member in executable.members if isinstance(member, DomainSteps) for it in member.members if not isinstance(it, str)

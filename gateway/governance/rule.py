@@ -73,7 +73,8 @@ def rule(plan: Plan, ruling_of: RulingOf) -> RuledPlan:
 
     **Raises** `GatewayError` FORBIDDEN if it reads a product at the root that the view is not served.
     """
-    ruling = _Ruling(ruling_of)
+    owners = {found.contract: found.owner for found in map(ruling_of, plan.products)}
+    ruling = _Ruling(ruling_of, owners)
     joined = _Joined(ruling_of)
     for pick in _reads(plan):
         joined.read(pick)
@@ -150,6 +151,7 @@ def _unusable(read: ConnectionPick | RowPick, ruling: ProductRuling, joined: _Jo
 @dataclass(slots=True)
 class _Ruling:
     ruling_of: RulingOf
+    owners: dict[str, str]
     masked: list[Receipt] = field(default_factory=list)
     denied: list[Receipt] = field(default_factory=list)
     refusals: list[dict[str, object]] = field(default_factory=list)
@@ -221,7 +223,9 @@ class _Ruling:
         covered = set(field.clear_rows) | set(field.masked_rows)
         if field.mask is not None and (field.access is Access.MASKED or field.masked_rows):
             source = field.reason.source if field.reason is not None and "@" in field.reason.source else ruling.contract
-            self.masked.append(Receipt(".".join(path), field.mask.kind.value, because, source, ruling.owner, partial=field.varies))
+            # What a joined key's other end calls for, its own owner can lift.
+            owner = self.owners.get(source, ruling.owner)
+            self.masked.append(Receipt(".".join(path), field.mask.kind.value, because, source, owner, partial=field.varies))
         if field.access is Access.DENIED or (field.varies and len(covered) < len(ruling.row_rules)):
             self._refuse(path, place, column.graphql_name, ruling, because, partial=field.varies)
 

@@ -30,7 +30,15 @@ _ZONE = dt.timezone(dt.timedelta(hours=-5))
 class PlainPort:
     """Pages rows in the order given; knows look-ups by some columns and a few filters, and nothing else."""
 
-    def __init__(self, contract: Contract, rows: list[dict[str, Any]], lookups: frozenset[str], seed: str) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        rows: list[dict[str, Any]],
+        lookups: frozenset[str],
+        seed: str,
+        *,
+        capabilities: Capabilities | None = None,
+    ) -> None:
         random = Random(f"{seed} {contract.key}")
         self._contract = contract
         self._rows = rows
@@ -40,7 +48,7 @@ class PlainPort:
         self._writers = [(self._spelling[it.name], it.name, _writer(it.type, loose=random.random() < 0.3)) for it in contract.fields]
         plain = [it.name for it in contract.fields if isinstance(it.type, Scalar) and it.type.kind in (Kind.STRING, Kind.INT, Kind.DATE)]
         pairs = {(name, op) for name in plain for op in (Operator.EQ, Operator.IN, Operator.GTE) if random.random() < 0.3}
-        self._capabilities = Capabilities(
+        self._capabilities = capabilities or Capabilities(
             level=0,
             filters=frozenset(pairs),
             filter_columns=frozenset(name for name, _ in pairs),
