@@ -96,6 +96,8 @@ def order_terms(product: Product, value: list[Mapping[str, str]] | None) -> tupl
     """Read an ``orderBy`` argument; a column that is named again adds nothing."""
     terms: dict[str, Order] = {}
     for term in value or ():
+        if len(term) != 1:  # a variable that may be left out, and is
+            raise GatewayError("BAD_USER_INPUT", "A term of orderBy names no column.", hint="Give each term one column and its direction.")
         ((name, direction),) = term.items()
         if direction is None:
             raise _null(name)

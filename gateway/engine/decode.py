@@ -25,7 +25,10 @@ from gateway.compiler.executable import row_attribute
 from gateway.engine.celltypes import LOOSE_TYPE, Settle, can_loosen, fast_type, loose_settle, record_class, settle_of
 from gateway.errors import GatewayError
 
-__all__ = ["Page", "PageDecoder", "RowDecoders"]
+__all__ = ["COUNT_MAX", "Page", "PageDecoder", "RowDecoders"]
+
+COUNT_MAX = 2**63 - 1
+"""The largest number of rows that a port is believed to have: what `Long` holds."""
 
 _DECODERS_MAX = 256
 _SUBMICROS = re.compile(rb":\d\d\.\d{7}")
@@ -243,7 +246,7 @@ def _page(rows: list[Any], wire: Any) -> Page:
     if isinstance(cursor, bool) or not isinstance(cursor, (str, int, type(None))):
         raise GatewayError("UPSTREAM_INVALID", "The product's port gave a cursor that is no text.")
     metadata = wire.metadata if wire.metadata is not None else wire.Metadata
-    count = wire.count if isinstance(wire.count, int) and not isinstance(wire.count, bool) and wire.count >= 0 else None
+    count = wire.count if isinstance(wire.count, int) and not isinstance(wire.count, bool) and 0 <= wire.count <= COUNT_MAX else None
     groups = wire.groups if isinstance(wire.groups, list) else None
     # An empty cursor is how some write "no more".
     return Page(rows, None if cursor in (None, "") else str(cursor), _generated_at(metadata), count, groups)

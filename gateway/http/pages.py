@@ -53,7 +53,7 @@ class Pages:
         try:
             caller = await caller_of(head, self._callers)
             if products := request.query_params.get("products"):
-                head[b"mesh-scope"] = products.encode("latin-1", "replace")
+                head[b"mesh-scope"] = products.encode("utf-8", "surrogatepass")  # what is no name is refused below, not made a wildcard
             deadline_s = asyncio.get_running_loop().time() + self._settings.timeouts.request_s
             text = self._answerer.sdl(frame_of(head, caller, trace, deadline_s=deadline_s, queries_only=True))
             code, status = "OK", 200
