@@ -14,9 +14,9 @@ from typing import Any
 from contracts.predicates import Predicate
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
 from gateway.compiler.plan import MISSING, EdgesPick
+from gateway.engine.asked import Asked
 from gateway.engine.budget import Bounds
 from gateway.engine.conditions import check_usable, key_values, order_terms, where_columns, where_predicate
-from gateway.engine.reader import Asked
 from gateway.errors import GatewayError
 from gateway.governance.cursors import CursorCodec
 

@@ -32,9 +32,10 @@ from gateway.compiler.operations import Operations, Prepared
 from gateway.compiler.plan import ForeignPick
 from gateway.engine.binding import Values, bind
 from gateway.engine.budget import Bounds, Budget
+from gateway.engine.cells import Tie
 from gateway.engine.decode import RowDecoders
 from gateway.engine.foreign import answer_foreign
-from gateway.engine.reader import Reader, Tie
+from gateway.engine.pages import Pages
 from gateway.engine.respond import refusal, reply_bytes
 from gateway.engine.run import Run
 from gateway.errors import GatewayError
@@ -183,20 +184,20 @@ class Engine:
             executable=executable,
             bound=bound,
             rules=rules,
-            open=lambda step: self._reader(step, budget, rules[step.product.id]),
+            open=lambda step: self._pages(step, budget, rules[step.product.id]),
             cursors=self._cursors,
             status_of=lambda id_: self.board.product(id_).status.value,
-            foreign=lambda pick: self._foreign(pick, prepared, question, frame, view, run.errors),
+            foreign=lambda pick: self._foreign(pick, prepared, question, frame, view, run.findings.errors),
             long_as_text=frame.long_as_text,
         )
         return run
 
-    def _reader(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Reader:
+    def _pages(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Pages:
         product = step.product
         port = self._port(product)
         unusable = step.unusable if isinstance(step, ConnectionStep) else frozenset()
         tie = self._tie(product) if unusable.intersection(product.primary_key) else None
-        return Reader(
+        return Pages(
             product,
             port,
             self._decoders_of(product, port),
@@ -249,8 +250,8 @@ class Engine:
         return None if result.data is None else result.data[pick.key]
 
     def _reply(self, executable: Executable, run: Run, data: Any, frame: Frame) -> Reply:
-        errors: list[dict[str, Any]] = run.errors if frame.denied_silently else [*run.errors, *executable.ruled.refusals]
-        for product, dropped in run.dropped.items():
+        errors: list[dict[str, Any]] = run.findings.errors if frame.denied_silently else [*run.findings.errors, *executable.ruled.refusals]
+        for product, dropped in run.findings.dropped.items():
             self._on_dropped(product, dropped)
         body = reply_bytes(data, errors, slo=self.board.block(executable.products), masked=executable.masked, denied=executable.denied)
         products = tuple(id_ for id_, _ in executable.products)

@@ -16,10 +16,12 @@ from contracts.predicates import TRUE, And, Claim, Compare, Not, Operator, Or, P
 from domain_adapters.port import Order, Port
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import row_attribute
+from gateway.engine.asked import Asked
 from gateway.engine.budget import Bounds, Budget
 from gateway.engine.decode import RowDecoders
+from gateway.engine.lists import read_list
+from gateway.engine.pages import Pages
 from gateway.engine.positions import after
-from gateway.engine.reader import Asked, Reader
 from gateway.errors import GatewayError
 
 __all__ = ["counts_hold", "row_rules_of"]
@@ -46,8 +48,8 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
     columns = frozenset().union(*map(columns_of, rules)) | set(product.primary_key)
     visible = frozenset(product.columns.index(product.column_by_name[name]) for name in columns)
     budget = Budget(bounds, asyncio.get_running_loop().time() + bounds.upstream_timeout_s * (2 + 2 * len(rules)))
-    reader = Reader(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
-    sample = await reader.page(Asked(first=min(_SAMPLE_ROWS, capabilities.page_max - 1)))
+    pages = Pages(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
+    sample = await read_list(pages, Asked(first=min(_SAMPLE_ROWS, capabilities.page_max - 1)))
     if not sample.rows:
         return True
     order = tuple(Order(name) for name in product.primary_key)
@@ -60,7 +62,7 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
         test = compile_test(bound, lambda name: cell[name])
         expected = [key(row) for row in sample.rows if test(row) is True]
         try:
-            found = await reader.page(Asked(where=conjunction(within, bound), first=_SAMPLE_ROWS, counts=True))
+            found = await read_list(pages, Asked(where=conjunction(within, bound), first=_SAMPLE_ROWS, counts=True))
         except GatewayError as error:
             if error.code.name == "PORT_CANNOT":
                 return False

@@ -1,0 +1,55 @@
+"""What is asked of a list, and what was found: the values between binding, reading and shaping."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.predicates import TRUE, Predicate
+from domain_adapters.port import Order, Port
+from gateway.engine.decode import Page
+from gateway.errors import GatewayError
+
+__all__ = ["Asked", "Fetched"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A bound question for one list. ``order``: the caller's own terms; ``place``: an opened cursor, None for the first page."""
+
+    where: Predicate = TRUE
+    since: dt.datetime | None = None
+    order: tuple[Order, ...] = ()
+    first: int = 20
+    place: bytes | None = None
+    counts: bool = False
+    places: bool = False
+    """Whether every row's place is wanted (for cursors)."""
+    rows: bool = True
+    """Whether any row is wanted, or only what is known of the list."""
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Rows in order with what is known of the list they are from. ``places``: one packed place per row, if asked for."""
+
+    rows: list[Any]
+    has_next: bool = False
+    has_previous: bool = False
+    places: list[bytes] = field(default_factory=list)
+    count: int | None = None
+    count_error: GatewayError | None = None
+    generated_at: str | None = None
+    port: str | None = None
+    limited: bool = False
+    """The port left out rows beyond ``per_key``; else each key's rows are all here."""
+    bad: list[tuple[Any, int]] = field(default_factory=list)
+    dropped: int = 0
+
+    def take(self, page: Page, port: Port) -> None:
+        """Add what a page says beside its rows."""
+        self.bad.extend(page.bad)
+        self.dropped += page.dropped
+        self.generated_at = page.generated_at or self.generated_at
+        self.port = port.name

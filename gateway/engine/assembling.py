@@ -1,0 +1,85 @@
+"""Shaped rows of one list -> the connection object that stands for it in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.compiler.executable import ConnectionStep
+from gateway.compiler.plan import CountPick, CursorPick, EdgesPick, MetadataPick, NodePick, NodesPick, PageInfoPick
+from gateway.compiler.structs import output_class
+from gateway.engine.asked import Fetched
+
+__all__ = ["Share", "connection_object"]
+
+
+@dataclass(slots=True)
+class Share:
+    """One list's share of rows that were shaped together: ``shaped[selection][start:end]``, and what is known of the list."""
+
+    shaped: Sequence[list[Any]]
+    start: int = 0
+    end: int = 0
+    cursors: Sequence[str] = ()
+    has_next: bool = False
+    has_previous: bool = False
+    count: int | None = None
+
+    def info(self, name: str) -> Any:
+        """Give a member of ``PageInfo``."""
+        match name:
+            case "hasNextPage":
+                return self.has_next
+            case "hasPreviousPage":
+                return self.has_previous
+            case "startCursor":
+                return self.cursors[0] if self.cursors else None
+            case "endCursor":
+                return self.cursors[-1] if self.cursors else None
+        return "PageInfo"
+
+
+def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, slo_status: str, long_as_text: bool) -> Any:
+    """Assemble the parts of a connection in the order of the answer."""
+    count: int | str | None = str(share.count) if long_as_text and share.count is not None else share.count
+    values: list[Any] = []
+    shapes = iter(share.shaped)
+    for part in step.parts:
+        match part:
+            case NodesPick():
+                values.append(next(shapes)[share.start : share.end])
+            case EdgesPick():
+                values.append(_edges(part, shapes, share))
+            case CountPick():
+                values.append(count)
+            case PageInfoPick():
+                values.append(output_class(tuple(key for key, _ in part.names))(*(share.info(name) for _, name in part.names)))
+            case MetadataPick():
+                facts = {
+                    "generatedAt": fetched.generated_at,
+                    "version": step.product.contract.metadata.version,
+                    "totalRecords": count,
+                    "sloStatus": slo_status,
+                    "port": fetched.port,
+                    "__typename": "ProductMetadata",
+                }
+                values.append(output_class(tuple(key for key, _ in part.names))(*(facts[name] for _, name in part.names)))
+            case _:
+                values.append(part.type_name)
+    return step.output(*values)
+
+
+def _edges(part: EdgesPick, shapes: Iterator[list[Any]], share: Share) -> list[Any]:
+    columns: list[Sequence[Any]] = []
+    size = share.end - share.start
+    for pick in part.picks:
+        match pick:
+            case CursorPick():
+                columns.append(share.cursors)
+            case NodePick():
+                columns.append(next(shapes)[share.start : share.end])
+            case _:
+                columns.append([pick.type_name] * size)
+    edge = output_class(tuple(pick.key for pick in part.picks))
+    return [edge(*cells) for cells in zip(*columns, strict=True)] if columns else [edge() for _ in range(size)]

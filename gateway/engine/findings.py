@@ -1,0 +1,72 @@
+"""What went wrong in one answer: errors with their paths, cells that did not keep their type, rows that were dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.catalog.snapshot import Product
+from gateway.compiler.executable import RowShape
+from gateway.engine.asked import Fetched
+from gateway.errors import GatewayError
+
+__all__ = ["Findings", "Locate", "list_locator"]
+
+Locate = Callable[[int], tuple[str | int, ...]]
+"""Place of a row in the list that is shaped -> its response path."""
+
+_BAD_CELLS_SHOWN = 10
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects over one answer. ``errors``: entries as they are answered; ``dropped``: product id -> rows a port should not have sent."""
+
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+    _bad_cells: int = 0
+
+    def fail(self, error: GatewayError, path: tuple[str | int, ...]) -> None:
+        """Note the failure of the part at ``path``."""
+        if error.path is None:
+            error.path = path
+        self.errors.append(error.entry())
+
+    def note(self, product: Product, fetched: Fetched) -> None:
+        """Note what a read dropped."""
+        if fetched.dropped:
+            self.dropped[product.id] = self.dropped.get(product.id, 0) + fetched.dropped
+
+    def bad_cells(self, shapes: Sequence[RowShape], rows: Sequence[Any], fetched: Fetched, locate: Sequence[Locate]) -> None:
+        """Report cells that are shown null because they did not keep their type."""
+        wrong: dict[int, set[int]] = {}
+        for row, column in fetched.bad:
+            wrong.setdefault(id(row), set()).add(column)
+        for index, row in enumerate(rows):
+            if (columns := wrong.get(id(row))) is None:
+                continue
+            for shape, place in zip(shapes, locate, strict=True):
+                for key, column in shape.cell_paths:
+                    if column in columns:
+                        self._bad_cells += 1
+                        if self._bad_cells <= _BAD_CELLS_SHOWN:
+                            self._bad_cell(shape.product, column, (*place(index), key))
+
+    def close(self) -> None:
+        """Count the bad cells that were not shown."""
+        if self._bad_cells > _BAD_CELLS_SHOWN:
+            more = self._bad_cells - _BAD_CELLS_SHOWN
+            self.errors.append(GatewayError("UPSTREAM_INVALID", f"{more} more cells did not keep their contract.", count=more).entry())
+
+    def _bad_cell(self, product: Product, column: int, path: tuple[str | int, ...]) -> None:
+        name, owner = product.columns[column].graphql_name, product.contract.metadata.owner
+        message = f"{name} of {product.id} does not keep its type in this row."
+        self.errors.append(GatewayError("UPSTREAM_INVALID", message, path=path, field=name, product=product.id, owner=owner).entry())
+
+
+def list_locator(shape: RowShape, path: tuple[str, ...], base: tuple[str | int, ...] | None = None) -> Locate:
+    """Give the paths of a list's rows: ``nodes.0``, or ``edges.0.node``. ``base``: the list's own path with indices, if it has any."""
+    inside = shape.path[len(path) :]
+    start = path if base is None else base
+    return lambda index: (*start, inside[0], index, *inside[1:])

@@ -1,0 +1,214 @@
+"""Pages of one product through one port, for one request: asked for, bounded, decoded, ruled on.
+
+A row rule that was pushed is applied again to every row that arrives (SPEC A6). Rejects with PORT_CANNOT, UPSTREAM_INVALID,
+UPSTREAM_UNAVAILABLE, DEADLINE_EXCEEDED, LIMIT_EXCEEDED, naming product and owner, never a value. Touches the port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from contracts.fields import Kind, Scalar, Unit
+from contracts.predicates import TRUE, Compare, Operator, Predicate, columns_of, conjunction, disjunction
+from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError
+from domain_adapters.port import Port, Read
+from domain_adapters.values import canonical_instant
+from gateway.catalog.snapshot import Product
+from gateway.engine.asked import Asked, Fetched
+from gateway.engine.budget import Budget
+from gateway.engine.cells import Cells, Tie
+from gateway.engine.conditions import nanos_text
+from gateway.engine.decode import Page, RowDecoders
+from gateway.engine.pushdown import can_push, divide
+from gateway.errors import GatewayError
+from gateway.observe.traces import span
+
+__all__ = ["OnRead", "Pages"]
+
+_EMPTY_PAGES_MAX = 1_000
+
+OnRead = Callable[[str, str, float], None]
+"""Told of every upstream read: (product id, outcome, seconds)."""
+
+
+class Pages:
+    """Reads one product through one port, under one caller's bound row rules.
+
+    ``visible``: column indices that the answer and its joins need. ``ties``: how masked primary key columns break ties.
+    ``trusts_counts``: whether the port's counts under a row rule have been proved (SPEC A6).
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        port: Port,
+        decoders: RowDecoders,
+        budget: Budget,
+        *,
+        visible: frozenset[int],
+        rules: Sequence[Predicate] = (),
+        ties: Mapping[str, Tie] | None = None,
+        trusts_counts: bool = True,
+        on_read: OnRead = lambda _product, _outcome, _seconds: None,
+    ) -> None:
+        self.product = product
+        self.port = port
+        self.budget = budget
+        self.visible = visible
+        self.rule: Predicate = disjunction(*rules) if rules else TRUE
+        self.cells = Cells(product, ties)
+        self._decoders = decoders
+        self._trusts_counts = trusts_counts
+        self._on_read = on_read
+        # All of them: what one rule lets through another may still mask, row by row.
+        self._rule_columns = self.cells.indices(frozenset().union(*map(columns_of, rules)))
+
+    # -- what is asked -----------------------------------------------------------------------------------------------------
+
+    def wanted(self, asked: Asked) -> Predicate:
+        """Join what was asked with the row rule, and with ``since`` where the port does not know it."""
+        updated = self.product.contract.times.updated
+        if asked.since is None or updated is None or self.port.capabilities.since:
+            return conjunction(asked.where, self.rule)
+        return conjunction(asked.where, Compare(updated, Operator.GTE, self._of_updated(asked.since, updated)), self.rule)
+
+    def _of_updated(self, since: dt.datetime, updated: str) -> Any:
+        match self.product.column_by_name[updated].type:
+            case Scalar(kind=Kind.DATE):
+                return since.astimezone(dt.UTC).date()
+            case Scalar(kind=Kind.LOCAL_DATETIME):
+                return since.astimezone(dt.UTC).replace(tzinfo=None)
+            case Scalar(kind=Kind.INSTANT, unit=Unit.NANOS):
+                return nanos_text(since)
+        return since
+
+    def since(self, asked: Asked) -> str | None:
+        """Spell ``since`` for a port that knows it."""
+        return None if asked.since is None or not self.port.capabilities.since else canonical_instant(asked.since)
+
+    def counts(self, wanted: Predicate) -> bool:
+        """Whether the port itself may count what is wanted."""
+        capabilities = self.port.capabilities
+        if not capabilities.count or (self.rule != TRUE and not self._trusts_counts):
+            return False
+        return wanted == TRUE or can_push(wanted, capabilities)
+
+    # -- what is answered --------------------------------------------------------------------------------------------------
+
+    async def scan(self, asked: Asked, wanted: Predicate, columns: frozenset[int], *, must: frozenset[int] = frozenset()) -> Fetched:
+        """Read every row that matches, within the budget."""
+        pushed, left = divide(wanted, self.port.capabilities)
+        passes = self.cells.passes(left)
+        read = Read(where=None if pushed == TRUE else pushed, since=self.since(asked), limit=self.port.capabilities.page_max)
+        fetched = await self.all(read, columns | self.cells.indices(columns_of(left)), must=must)
+        if passes is not None:
+            fetched.rows = [row for row in fetched.rows if passes(row)]
+        return fetched
+
+    async def all(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset(), enough: int | None = None) -> Fetched:
+        """Walk all pages, or until there are ``enough`` rows that the row rules let through."""
+        fetched = Fetched([])
+        async for _, page in self.walk(read, columns, must=must):
+            fetched.take(page, self.port)
+            fetched.rows.extend(self.ruled(page.rows, fetched))
+            if fetched.count is None:
+                fetched.count = page.count
+            if enough is not None and len(fetched.rows) >= enough:
+                break
+        return fetched
+
+    async def walk(
+        self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset()
+    ) -> AsyncIterator[tuple[str | None, Page]]:
+        """Walk pages until there are no more; yields (the cursor that led to the page, the page)."""
+        seen: set[str] = set()
+        scanned = empty = 0
+        cursor = read.cursor
+        while True:
+            page = await self.one(read if cursor == read.cursor else replace(read, cursor=cursor, count=False), columns, must=must)
+            scanned += len(page.rows) + page.dropped
+            if scanned > self.budget.bounds.scan_rows_max:
+                limit = self.budget.bounds.scan_rows_max
+                raise self.cannot(f"answer this without the gateway reading more than {limit} rows", "Narrow it with where or since")
+            yield cursor, page
+            if page.next_cursor is None:
+                return
+            if page.next_cursor in seen or page.next_cursor == cursor:
+                raise self.invalid("a cursor that repeats")
+            empty = 0 if page.rows or page.dropped or page.groups else empty + 1
+            if empty > _EMPTY_PAGES_MAX:
+                raise self.invalid("one page without rows after another")
+            seen.add(page.next_cursor)
+            cursor = page.next_cursor
+            # Reads may answer at once from a cache or in process: other requests get their turn between pages all the same.
+            await asyncio.sleep(0)
+
+    async def one(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset()) -> Page:
+        """Read one page. ``must``: columns whose bad cells drop the row, beside those of the row rules."""
+        needed = columns | self._rule_columns
+        if self.port.capabilities.select:
+            names = tuple(self.product.columns[index].name for index in sorted(needed))
+            read = replace(read, select=names or self.product.primary_key or None)
+        body = await self._body(read)
+        try:
+            return self._decoders.decoder(needed).decode(self.budget.spend(body), must | self._rule_columns)
+        except GatewayError as error:
+            raise self._error(error.code.name, error.message, plain=True) from None
+
+    async def _body(self, read: Read) -> bytes:
+        started = time.perf_counter()
+        outcome = "ok"
+        try:
+            with span("upstream read", product=self.product.id, port=self.port.name):
+                return await self.port.read(read, self.budget.call())
+        except PortCannotError as error:
+            outcome = "refused"
+            raise self.cannot("answer this read", "Leave that part out") from error
+        except PortBrokenPromiseError as error:
+            outcome = "invalid"
+            raise self.invalid(error.reason) from error
+        except PortRefusedError as error:
+            outcome = "refused"
+            raise self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason) from error
+        except PortError as error:
+            if error.reason == "timeout" and self.budget.is_over():
+                outcome = "deadline"
+                raise self._error("DEADLINE_EXCEEDED", "did not answer within the time for this request") from error
+            outcome = "unavailable"
+            raise self._error("UPSTREAM_UNAVAILABLE", "is not available", reason=error.reason) from error
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            self._on_read(self.product.id, outcome, time.perf_counter() - started)
+
+    def ruled(self, rows: list[Any], fetched: Fetched) -> list[Any]:
+        """Keep the rows that the row rules let through; what else came is counted against the port."""
+        if self.rule == TRUE:
+            return rows
+        test = self.cells.passes(self.rule)
+        assert test is not None
+        kept = [row for row in rows if test(row)]
+        fetched.dropped += len(rows) - len(kept)
+        return kept
+
+    # -- refusals ----------------------------------------------------------------------------------------------------------
+
+    def cannot(self, what: str, remedy: str) -> GatewayError:
+        """Make the refusal of something that the port cannot do."""
+        owner = self.product.contract.metadata.owner
+        return self._error("PORT_CANNOT", f"cannot {what}", hint=f"{remedy}, or ask {owner} for a level 1 port.")
+
+    def invalid(self, what: str) -> GatewayError:
+        """Make the error of a port that does not keep the protocol."""
+        return self._error("UPSTREAM_INVALID", f"does not keep the protocol ({what})")
+
+    def _error(self, code: str, what: str, *, hint: str | None = None, plain: bool = False, **extra: Any) -> GatewayError:
+        id_, owner = self.product.id, self.product.contract.metadata.owner
+        message = what if plain else f"The port {self.port.name} of {id_} {what}."
+        return GatewayError(code, message, hint=hint, product=id_, owner=owner, **extra)
