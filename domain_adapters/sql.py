@@ -194,7 +194,7 @@ class SqlPort:
 
     def _fetch(self, cursor: duckdb.DuckDBPyConnection, page: Statement, count: Statement | None) -> tuple[list[Any], int | None, _Vitals]:
         # One transaction, so that page and count see the same rows.
-        cursor.begin()
+        _begin(cursor)
         try:
             found = cursor.execute(page.sql, page.params).fetchall()
             total = None if count is None else _scalar(cursor, count)
@@ -263,6 +263,15 @@ def _refuse_nonsense(read: Read) -> None:
         raise ReadInvalidError("limitPerKey must be at least 1 and needs keys")
     if read.having is not None and not (read.aggregates or read.group_by):
         raise ReadInvalidError("having needs aggregates or groupBy")
+
+
+def _begin(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.begin()
+    except duckdb.TransactionException:
+        # The read before was interrupted while it ended its transaction, which so never ended.
+        cursor.rollback()
+        cursor.begin()
 
 
 def _offset(place: list[Any] | None) -> int:
