@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.fields import Field, FieldType, Kind, List, Record, Scalar
+from contracts.fields import Field, FieldType, Kind, List, Map, Record, Scalar
 from gateway.compiler.executable import Shape, row_attribute
 from gateway.compiler.plan import ColumnPick, ConnectionPick, MemberPick, PartnerPick, Rows, TypenamePick
 from gateway.compiler.structs import output_class
@@ -115,6 +115,8 @@ class _Writer:
                 return None if inner is None else lambda value: None if value is None else [inner(it) for it in value]
             case Record(fields=fields):
                 return self._record(fields, members)
+            case Map(value=held):
+                return _in_map(held)
         return None
 
     def _record(self, fields: tuple[Field, ...], members: tuple[MemberPick | TypenamePick, ...]) -> Any:
@@ -142,3 +144,24 @@ class _Writer:
         name = f"n{len(self.names)}"
         self.names[name] = value
         return name
+
+
+def _in_map(held: FieldType) -> Any:
+    convert = _plain(held)
+    return None if convert is None else lambda value: None if value is None else {key: convert(it) for key, it in value.items()}
+
+
+def _plain(type_: FieldType) -> Any:
+    """Give what writes a value inside JSON under the contract's own names; None where it stands as it is."""
+    match type_:
+        case Scalar(kind=Kind.DECIMAL, scale=scale) if scale is None or scale > _PLAIN_SCALE_MAX:
+            return lambda value: None if value is None else format(value, "f")
+        case List(item=item):
+            each = _plain(item)
+            return None if each is None else lambda value: None if value is None else [each(it) for it in value]
+        case Map(value=held):
+            return _in_map(held)
+        case Record(fields=fields):
+            members = tuple((it.name, f"m{place}", _plain(it.type) or (lambda value: value)) for place, it in enumerate(fields))
+            return lambda value: None if value is None else {name: convert(getattr(value, held)) for name, held, convert in members}
+    return None

@@ -12,7 +12,7 @@ from decimal import Context, Decimal, FloatOperation, Inexact, InvalidOperation,
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from contracts.fields import Enumeration, FieldType, Kind, List, Map, Record, Scalar, Unit
 from domain_adapters.values import parser_of
@@ -62,11 +62,24 @@ def fast_type(type_: FieldType, records: dict[Record, type[msgspec.Struct]]) -> 
 
 
 def record_class(type_: Record, records: dict[Record, type[msgspec.Struct]]) -> type[msgspec.Struct]:
-    """Return the class of a nested record: members ``m0..mn`` in order, all optional."""
+    """Return the class of a nested record: members ``m0..mn`` in order, all optional.
+
+    A member with a physical name is read under both; ``x`` + its place holds what came under the physical one.
+    """
     if (found := records.get(type_)) is None:
-        members = [(f"m{place}", fast_type(member.type, records) | None, None) for place, member in enumerate(type_.fields)]
-        spelling = {f"m{place}": member.physical_name or member.name for place, member in enumerate(type_.fields)}
-        found = records[type_] = msgspec.defstruct("Record", members, rename=spelling)
+        members: list[tuple[str, Any, Any]] = []
+        others: list[tuple[str, Any, Any]] = []
+        spelling: dict[str, str] = {}
+        for place, member in enumerate(type_.fields):
+            inner = fast_type(member.type, records) | None
+            spelling[f"m{place}"] = member.name
+            if member.physical_name in (None, member.name):
+                members.append((f"m{place}", inner, None))
+            else:
+                members.append((f"m{place}", inner | UnsetType, UNSET))
+                others.append((f"x{place}", inner, None))
+                spelling[f"x{place}"] = str(member.physical_name)
+        found = records[type_] = msgspec.defstruct("Record", [*members, *others], rename=spelling)
     return found
 
 
@@ -101,15 +114,20 @@ def settle_of(type_: FieldType) -> Settle | None:
             held = settle_of(value)
             return None if held is None else lambda values: {key: None if it is None else held(it) for key, it in values.items()}
         case Record(fields=fields):
-            return _record(tuple((f"m{place}", settle) for place, it in enumerate(fields) if (settle := settle_of(it.type)) is not None))
+            twice = tuple((f"m{place}", f"x{place}") for place, it in enumerate(fields) if it.physical_name not in (None, it.name))
+            members = tuple((f"m{place}", settle) for place, it in enumerate(fields) if (settle := settle_of(it.type)) is not None)
+            return _record(twice, members)
     return None
 
 
-def _record(members: tuple[tuple[str, Settle], ...]) -> Settle | None:
-    if not members:
+def _record(twice: tuple[tuple[str, str], ...], members: tuple[tuple[str, Settle], ...]) -> Settle | None:
+    if not members and not twice:
         return None
 
     def settle(record: Any) -> Any:
+        for name, other in twice:
+            if getattr(record, name) is UNSET:
+                setattr(record, name, getattr(record, other))
         for name, inner in members:
             if (value := getattr(record, name)) is not None:
                 setattr(record, name, inner(value))

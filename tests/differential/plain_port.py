@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.fields import FieldType, Kind, Scalar, Unit
+from contracts.fields import FieldType, Kind, List, Map, Record, Scalar, Unit
 from contracts.model import Contract
 from contracts.predicates import And, Operator, compile_test
 from domain_adapters.errors import PortCannotError
@@ -137,8 +137,24 @@ def _is_since(cell: Any, since: str) -> bool:
     return bool(cell >= instant.date())
 
 
+def _respelt(type_: FieldType, value: Any) -> Any:
+    """Call the members of records what the source calls them."""
+    match type_:
+        case List(item=item) if value is not None:
+            return [_respelt(item, it) for it in value]
+        case Map(value=held) if value is not None:
+            return {key: _respelt(held, it) for key, it in value.items()}
+        case Record(fields=fields) if value is not None:
+            return {it.physical_name or it.name: _respelt(it.type, value[it.name]) for it in fields}
+    return value
+
+
 def _writer(type_: FieldType, *, loose: bool) -> Any:
-    strict = emitter_of(type_)
+    emit = emitter_of(type_)
+
+    def strict(value: Any) -> Any:
+        return _respelt(type_, emit(value))
+
     if not loose or not isinstance(type_, Scalar):
         return strict
 

@@ -22,11 +22,12 @@ from contracts.model import (
     Metadata,
     OutputPort,
     Relationship,
+    Restriction,
     Times,
     Visibility,
 )
 from contracts.objectives import Objectives
-from contracts.policy import MeshPolicy, TagPolicy, TagRule
+from contracts.policy import MeshPolicy, RoleBound, TagPolicy, TagRule
 from contracts.predicates import And, Claim, Compare, Not, Operator, Or, Predicate
 from gateway.caller import Caller
 
@@ -45,7 +46,7 @@ _NESTED = Record(
     "Place",
     (
         Field("street_name", Scalar(Kind.STRING)),
-        Field("zip", Scalar(Kind.INT)),
+        Field("zip", Scalar(Kind.INT), physical_name="ZIP_CODE"),
         Field("geo", Record("Geo", (Field("lat", Scalar(Kind.FLOAT)), Field("since", Scalar(Kind.INSTANT))))),
         Field("lines", List(Record("Line", (Field("sku", Scalar(Kind.STRING)), Field("price", Scalar(Kind.DECIMAL, 10, 2)))), False)),
     ),
@@ -72,7 +73,8 @@ TYPES: dict[str, FieldType] = {
     "tags": List(Scalar(Kind.STRING)),
     "marks": List(Scalar(Kind.INT), item_required=False),
     "days": List(Scalar(Kind.DATE)),
-    "extra": Map(Scalar(Kind.DECIMAL, 10, 2)),
+    "extra": Map(Scalar(Kind.DECIMAL, 20, 9)),
+    "places": Map(_NESTED),
     "doc": Scalar(Kind.JSON),
 }
 KEY_TYPES: tuple[FieldType, ...] = (
@@ -290,13 +292,17 @@ def _contract(random: Random, draft: _Draft, number: int) -> Contract:
             version="1.2.0",
             visibility=Visibility.HIDDEN if random.random() < 0.15 else Visibility.LISTED,
         ),
-        fields=tuple(Field(name, type_, required=name in draft.key) for name, type_ in draft.columns.items()),
+        fields=tuple(
+            Field(name, type_, required=name in draft.key, physical_name=f"T_{name.upper()}" if random.random() < 0.1 else None)
+            for name, type_ in draft.columns.items()
+        ),
         objectives=Objectives(),
         classification=tuple((name, _classification(random, draft.columns[name])) for name in columns if random.random() < 0.2),
         primary_key=draft.key,
         times=Times(updated=draft.updated),
         access=Access(grants=tuple(_grant(random, columns) for _ in range(random.randint(1, 4)))),
         relationships=tuple(draft.links),
+        restrictions=(_restriction(random, columns),) if random.random() < 0.1 else (),
         output_ports=(OutputPort(type="rest-api", path=f"/data-products/{draft.name}"),),
         revision=f"r{number}",
     )
@@ -337,6 +343,17 @@ def _grant(random: Random, columns: list[str]) -> Grant:
     )
 
 
+def _restriction(random: Random, columns: list[str]) -> Restriction:
+    return Restriction(
+        name="restricted",
+        effect=random.choice(("mask", "deny")),
+        roles=random.choice(((), ("analyst",))),
+        fields=random.choice(((), (random.choice(columns),), ("*at*",))),
+        tags=random.choice(((), ("pii",))),
+        unless_purpose=random.choice(((), ("audit",))),
+    )
+
+
 def _rule(random: Random, depth: int = 0) -> Predicate:
     match random.randrange(6 if depth < 2 else 4):
         case 0:
@@ -363,8 +380,13 @@ def _policy(random: Random) -> MeshPolicy:
             TagRule(type="string", mask=Mask(MaskKind.PSEUDONYM)),
         ),
     )
-    grants = (Grant(role="auditor", fields=("*",)),) if random.random() < 0.3 else ()
-    return MeshPolicy(roles=ROLES, tags=(pii, TagPolicy(tag="secret", never_clear=True)), grants=grants)
+    return MeshPolicy(
+        roles=ROLES,
+        tags=(pii, TagPolicy(tag="secret", never_clear=True)),
+        grants=(Grant(role="auditor", fields=("*",)),) if random.random() < 0.3 else (),
+        bounds=(RoleBound(role="analyst", clear_tags=()),) if random.random() < 0.2 else (),
+        restrictions=(_restriction(random, ["region", "id", "title"]),) if random.random() < 0.15 else (),
+    )
 
 
 def callers_of(world: World, count: int) -> list[Caller]:
