@@ -21,13 +21,17 @@ Tie = Callable[[Any], Any]
 
 
 class Cells:
-    """Reads cells of one product's decoded rows. ``ties``: masked key columns, each with its pseudonym."""
+    """Reads cells of one product's decoded rows.
 
-    __slots__ = ("product", "ties")
+    ``ties``: masked key columns, each with its pseudonym; ``unusable``: all columns whose values must decide nothing.
+    """
 
-    def __init__(self, product: Product, ties: Mapping[str, Tie] | None = None) -> None:
+    __slots__ = ("product", "ties", "unusable")
+
+    def __init__(self, product: Product, ties: Mapping[str, Tie] | None = None, unusable: frozenset[str] = frozenset()) -> None:
         self.product = product
         self.ties = ties or {}
+        self.unusable = unusable
 
     def indices(self, names: Iterable[str]) -> frozenset[int]:
         """Return the places of columns in the contract."""

@@ -205,6 +205,7 @@ class Engine:
             visible=step.columns,
             rules=rules,
             ties={name: tie for name in product.primary_key if name in unusable} if tie is not None else {},
+            unusable=unusable,
             trusts_counts=(product.id, port.name) in self._proved,
             on_read=self._on_read,
         )

@@ -79,6 +79,8 @@ async def _pushed(pages: Pages, asked: Asked, beyond: Predicate, order: tuple[Or
         fetched.rows = pages.ruled(page.rows[: asked.first], fetched)
     else:
         fetched = await pages.all(read, columns, enough=asked.first + 1)
+        if not counts:
+            fetched.count = None  # a count that nobody asked for is not to be believed
         fetched.has_next = len(fetched.rows) > asked.first
         del fetched.rows[asked.first :]
     _note_places(fetched, asked, [pages.cells.of(term.column) for term in order])
@@ -110,9 +112,10 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     capabilities, cells = pages.port.capabilities, pages.cells
     place = PagePlace() if asked.place is None else unpack_page(asked.place)
     pushed, left = divide(wanted, capabilities)
-    keyed = cells.indices(pages.product.primary_key) or pages.visible
+    # What is masked must not show in a cursor, not even by making it another one.
+    keyed = cells.indices(pages.product.primary_key) or pages.visible - cells.indices(cells.unusable)
     prints = [cells.at(index) for index in sorted(keyed)]
-    passes = cells.passes(left)
+    passes, is_served = cells.passes(left), cells.passes(pages.rule)
     limit = capabilities.page_max if passes else min(place.offset + asked.first, capabilities.page_max)
     read = Read(where=_where(pushed), since=pages.since(asked), limit=max(limit, 1), cursor=place.cursor)
     fetched = Fetched([])
@@ -124,6 +127,9 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
         for row in page.rows[offset:]:
             offset += 1
             if passes is not None and not passes(row):
+                continue
+            if is_served is not None and not is_served(row):
+                fetched.dropped += 1
                 continue
             if len(fetched.rows) == asked.first:
                 fetched.has_next = True

@@ -39,7 +39,8 @@ OnRead = Callable[[str, str, float], None]
 class Pages:
     """Reads one product through one port, under one caller's bound row rules.
 
-    ``visible``: column indices that the answer and its joins need. ``ties``: how masked primary key columns break ties.
+    ``visible``: column indices that the answer and its joins need. ``ties``: how masked primary key columns break ties;
+    ``unusable``: columns that the caller sees masked or not at all.
     ``trusts_counts``: whether the port's counts under a row rule have been proved (SPEC A6).
     """
 
@@ -53,6 +54,7 @@ class Pages:
         visible: frozenset[int],
         rules: Sequence[Predicate] = (),
         ties: Mapping[str, Tie] | None = None,
+        unusable: frozenset[str] = frozenset(),
         trusts_counts: bool = True,
         on_read: OnRead = lambda _product, _outcome, _seconds: None,
     ) -> None:
@@ -61,7 +63,7 @@ class Pages:
         self.budget = budget
         self.visible = visible
         self.rule: Predicate = disjunction(*rules) if rules else TRUE
-        self.cells = Cells(product, ties)
+        self.cells = Cells(product, ties, unusable)
         self._decoders = decoders
         self._trusts_counts = trusts_counts
         self._on_read = on_read

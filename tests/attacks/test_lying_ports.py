@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contracts.fields import Kind, Scalar
+from contracts.masks import Mask, MaskKind
+from contracts.model import FieldClassification
 from contracts.predicates import Claim, Compare, Operator
 from domain_adapters.port import Read
 from gateway.engine.budget import Bounds
 
-from .lying import STRING, Lying, Mesh, analyst, contract, link, page
+from .lying import LEVEL_0, LEVEL_1, STRING, Lying, Mesh, analyst, contract, link, page
 
 ORDERS = {"id": STRING, "customer_id": STRING, "country": STRING}
 CUSTOMERS = {"id": STRING, "name": STRING, "age": Scalar(Kind.INT)}
@@ -170,3 +173,39 @@ async def test_scans_stop_at_their_bound_whatever_the_port_says() -> None:
     found = await mesh.ask('{ shop { orders(where: {country: {eq: "DE"}}) { totalCount } } }')
     assert len(port.asked) < 10
     assert found.data is not None
+
+
+@pytest.mark.parametrize("level", [0, 1])
+async def test_a_row_rule_that_was_pushed_is_applied_again_to_rows_in_the_ports_own_order(level: int) -> None:
+    """Products without a primary key, and level-0 endpoints that filter, are paged as they come."""
+    rule = Compare("country", Operator.IN, Claim("countries"))
+    able = replace(LEVEL_1, order_by=False) if level else replace(LEVEL_0, filters=frozenset({("country", Operator.IN)}))
+    port = Lying(lambda _: page([order(1), order(2, country="US"), order(3, country="DE")]), able)
+    mesh = Mesh((contract("orders", ORDERS, rule=rule, key=()), port))
+    answer = await mesh.ask("{ shop { orders { nodes { id country } } } }", caller=analyst(countries=["DE"]))
+    assert port.asked[0].where is not None
+    assert [node["id"] for node in answer.data["shop"]["orders"]["nodes"]] == ["o1", "o3"]
+
+
+@pytest.mark.parametrize("first", [5, 999, 1_000])
+async def test_a_count_that_nobody_asked_for_is_not_believed(first: int) -> None:
+    rule = Compare("country", Operator.IN, Claim("countries"))
+    port = Lying(lambda _: page([order(1), order(2, country="US")], count=77))
+    mesh = Mesh((contract("orders", ORDERS, rule=rule), port), proved=False)
+    text = f"{{ shop {{ orders(first: {first}) {{ totalCount nodes {{ id }} metadata {{ totalRecords }} }} }} }}"
+    answer = await mesh.ask(text, caller=analyst(countries=["DE"]))
+    assert answer.data["shop"]["orders"] == {"totalCount": 1, "nodes": [{"id": "o1"}], "metadata": {"totalRecords": 1}}
+
+
+async def test_cursors_do_not_change_with_values_that_are_masked() -> None:
+    """A cursor is encrypted so that equal pages have equal cursors: what goes in must be what the caller sees."""
+    columns = {"id": STRING, "secret": STRING, "country": STRING}
+    masked = {"secret": FieldClassification(tags=("pii",), mask=Mask(MaskKind.REDACT))}
+    cursors = []
+    for secret in ("one", "two"):
+        rows = [{"id": "o1", "secret": secret, "country": "DE"}, {"id": "o2", "secret": secret, "country": "DE"}]
+        port = Lying(lambda _, rows=rows: page(rows), LEVEL_0)
+        mesh = Mesh((contract("orders", columns, key=(), classified=masked), port))
+        answer = await mesh.ask("{ shop { orders { edges { cursor node { id secret } } } } }")
+        cursors.append([edge["cursor"] for edge in answer.data["shop"]["orders"]["edges"]])
+    assert cursors[0] == cursors[1]
