@@ -12,7 +12,21 @@ from typing import Any, Protocol, runtime_checkable
 
 from contracts.predicates import Operator, Predicate
 
-__all__ = ["Aggregate", "Call", "Capabilities", "GroupBy", "Keys", "Nulls", "Order", "Port", "Probes", "Read", "Splits", "calls_of", "chunks_of"]
+__all__ = [
+    "Aggregate",
+    "Call",
+    "Capabilities",
+    "GroupBy",
+    "Keys",
+    "Nulls",
+    "Order",
+    "Port",
+    "Probes",
+    "Read",
+    "Splits",
+    "calls_of",
+    "chunks_of",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class GatewayError(Exception):
         self.extensions = extensions
 
     def entry(self) -> dict[str, Any]:
-        """The error as it stands in the answer's ``errors``."""
+        """Return the error as it stands in the answer's ``errors``."""
         found: dict[str, Any] = {"message": self.message}
         if self.locations:
             found["locations"] = [{"line": line, "column": column} for line, column in self.locations]
