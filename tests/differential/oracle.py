@@ -477,7 +477,9 @@ class _Run:
         if parent is not None:
             self.parents.setdefault(read.path, set()).add(parent)
             if given.get("after") is not None and len(self.parents[read.path]) > 1:
-                self._fail(read, "BAD_USER_INPUT")
+                # Whatever the first parent's list was refused for: this is known before it.
+                self.failed[read.path] = "BAD_USER_INPUT"
+                raise _FailedError
         place = given.get("after")
         start = 0
         self._open(read)
