@@ -66,6 +66,7 @@ class _Drawing:
     plain_arguments: dict[tuple[str, str], str] = field(default_factory=dict)
     aliases: int = 0
     size: int = 0
+    size_max: int = 0
 
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
@@ -73,6 +74,7 @@ class _Drawing:
     def draw(self) -> Operation:
         query = self.schema.query_type
         assert query is not None
+        self.size_max = self.random.choice((4, 8, 12, 25))
         body = self._selection(query, 0)
         name = None
         if self.chance(0.4):
@@ -125,7 +127,7 @@ class _Drawing:
         is_row = any(type_.name == product.type_name for product in self.snapshot.products.values())
         if not is_row:
             return 1.5
-        return 2 if self.size < 25 and depth < 3 * _DEPTH_MAX else 0
+        return 2 if self.size < self.size_max and depth < 3 * _DEPTH_MAX else 0
 
     def _field(self, type_: GraphQLObjectType, name: str, depth: int) -> list[str]:
         definition = type_.fields[name]
@@ -221,7 +223,7 @@ class _Drawing:
 
     def _since(self) -> str:
         return self.random.choice(
-            ("2026-11-01T08:00:00Z", "2026-11-03T10:30:00+02:00", "2026-11-05T00:00:00.000001Z", "1970-01-01T00:00:00Z")
+            ("2026-11-01T08:00:00Z", "2026-11-03T10:30:00+02:00", "2026-11-05T00:00:00.000001Z", "1999-12-31T00:00:00Z")
         )
 
     def _given(self, value: Any, declared: str, literal: str) -> str:

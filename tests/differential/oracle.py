@@ -439,7 +439,8 @@ class _Run:
     def _base(self, read: _Read) -> list[tuple[Row, dict[str, int]]]:
         rows = self.oracle.sights(read.product)
         key = read.product.primary_key
-        return sorted(rows, key=self._sorter(read, ())) if self.mesh.sorts and key else rows
+        tied = any(not self.ruling(read.path, name).usable for name in key)
+        return sorted(rows, key=self._sorter(read, (), ties=True)) if key and (self.mesh.sorts or tied) else rows
 
     def _sorter(self, read: _Read, order: tuple[tuple[str, str], ...], *, ties: bool = False) -> Any:
         terms: list[tuple[Callable[[Row], Any], str]] = [

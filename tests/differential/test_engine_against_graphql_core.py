@@ -71,8 +71,6 @@ async def check(asked: Asked, caller: Caller, operation: Operation, random: Rand
     """Ask an operation, and once more from some of the cursors that it answered."""
     oracle = asked.oracle(caller)
     document = parse(operation.text)
-    invalid = validate(oracle.schema, document)
-    assert not invalid, f"the generator made something invalid: {invalid}"
     variables = dict(operation.variables)
     places: dict[str, Place] = {}
     cursors: dict[str, str] = {}
@@ -80,6 +78,9 @@ async def check(asked: Asked, caller: Caller, operation: Operation, random: Rand
         expected = oracle.answer(document, operation.name, variables, dict(places), long_as_text=long_as_text)
         sent = {name: cursors[value] if name in operation.cursors else value for name, value in variables.items()}
         found = await asked.ask(caller, operation.text, operation.name, sent, long_as_text=long_as_text)
+        if found.refusal == "GRAPHQL_VALIDATION_FAILED":
+            # The generator makes valid documents; validating each of them here, too, would take a fifth of the time.
+            assert not validate(oracle.schema, document), found.body
         seen = compare(found, expected)
         if not operation.cursors or not seen:
             return
