@@ -42,6 +42,11 @@ class CatalogReading:
     warnings: tuple[Problem, ...]
 
 
+# A contract whose name is missing is refused, but its schema is judged all the same.
+_NAMED = {"name": "unnamed", "domain": "unnamed", "owner": "nobody", "version": "0.0.0"}
+_STAND_INS: dict[tuple[str | int, ...], Any] = {("metadata",): _NAMED, **{("metadata", key): value for key, value in _NAMED.items()}}
+
+
 def load_contract(path: Path | str, policy: MeshPolicy | None = None) -> Contract:
     """Load one contract; its schema references resolve against its folder. **Raises** `ContractInvalidError`."""
     path = Path(path)
@@ -113,7 +118,7 @@ def contract_of(source: Source, text: bytes, references: References, policy: Mes
     """Turn one read document into a contract. ``text``: what its revision is computed from."""
     report = Report(source)
     _refuse_other_kinds(source, report)
-    document = validated(ContractDocument, source.data, report) if not report.problems else None
+    document = validated(ContractDocument, source.data, report, stand_ins=_STAND_INS) if not report.problems else None
     digest = hashlib.sha256(_stamped(text))
     if document is None:
         raise ContractInvalidError(_ordered(report))

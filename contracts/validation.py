@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -29,12 +29,14 @@ _EXPECTED = {
 }
 
 
-def validated(model: type[DocumentT], data: Any, report: Report) -> DocumentT | None:
+def validated(model: type[DocumentT], data: Any, report: Report, *, stand_ins: Mapping[Path, Any] | None = None) -> DocumentT | None:
     """Validate ``data``; the mistakes go to ``report``.
 
     What is wrong is left out and the rest read again, so that mistakes of meaning are told together with mistakes of shape.
+    ``stand_ins``: what to read on with where something required is missing, instead of leaving out all around it.
     None where nothing readable is left.
     """
+    known = stand_ins or {}
     for _ in range(_ROUNDS_MAX):
         try:
             return model.model_validate(data)
@@ -45,7 +47,10 @@ def validated(model: type[DocumentT], data: Any, report: Report) -> DocumentT | 
         if len(entries) > _ENTRIES_MAX:
             return None
         data = _copied(data)
-        for path in sorted({_culprit(entry) for entry in entries}, key=_from_the_end, reverse=True):
+        for path in [_path(entry) for entry in entries if entry["type"] == "missing" and _path(entry) in known]:
+            _put(data, path, _copied(known[path]))
+        culprits = {_culprit(entry) for entry in entries if entry["type"] != "missing" or _path(entry) not in known}
+        for path in sorted(culprits, key=_from_the_end, reverse=True):
             if not path:
                 return None
             if _leave_out(data, path):
@@ -85,6 +90,12 @@ def _copied(data: Any) -> Any:
     if isinstance(data, list):
         return [_copied(value) for value in data]
     return data
+
+
+def _put(data: Any, path: Path, value: Any) -> None:
+    for step in path[:-1]:
+        data = data[step]
+    data[path[-1]] = value
 
 
 def _leave_out(data: Any, path: Path) -> bool:

@@ -339,3 +339,19 @@ def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str], monkeypatc
     code = (root / "contracts" / "README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102
     assert "order/orders-daily 2.1.0 TimeObjective" in capsys.readouterr().out
+
+
+def test_a_contract_without_a_name_has_its_schema_judged_all_the_same() -> None:
+    text = """
+apiVersion: datamesh/v1
+kind: DataContract
+metadata: {nme: x, domain: shop, owner: a@example.com, version: "1.0.0"}
+spec: {schema: {type: inline, fields: [{name: id, type: strng}]}}
+"""
+    with pytest.raises(ContractInvalidError) as refused:
+        parse_contract(text, {})
+    assert {(problem.code, problem.nearest) for problem in refused.value.problems} == {
+        (ProblemCode.MISSING_KEY, None),
+        (ProblemCode.UNKNOWN_KEY, "name"),
+        (ProblemCode.BAD_SCHEMA, "string"),
+    }
