@@ -91,7 +91,11 @@ class _Compiling:
         self._note(product, pick.path)
         shape, columns = self._rows(pick.rows)
         target = _indices(product, pick.relation.target_columns)
-        return PartnerStep(product, self.ruling_of(product), pick.path, columns | set(target), target, shape)
+        needed = columns | set(target)
+        if pick.unusable.intersection(product.primary_key):
+            # Of several partners the first is shown: by their pseudonyms, not by the port's order of what is masked.
+            needed |= set(_indices(product, product.primary_key))
+        return PartnerStep(product, self.ruling_of(product), pick.path, needed, target, shape, pick.unusable)
 
     def _connection(self, pick: ConnectionPick) -> ConnectionStep:
         product = pick.product

@@ -76,6 +76,7 @@ class PartnerStep(Step):
     """The to-one partners of a batch of parents."""
 
     rows: RowShape
+    unusable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

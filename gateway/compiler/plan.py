@@ -79,13 +79,14 @@ class ColumnPick:
 
 @dataclass(frozen=True, slots=True)
 class PartnerPick:
-    """The one partner of a row: an object or null. ``denied``: the caller has no access to the target."""
+    """The one partner of a row: an object or null. ``denied``: the caller has no access to the target; ``unusable``: as of lists."""
 
     key: str
     relation: Relation
     rows: Rows
     path: tuple[str, ...]
     denied: bool = False
+    unusable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from gateway.catalog.reach import Reach
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.documents import read_document
-from gateway.compiler.executable import ConnectionStep, Executable, Step
+from gateway.compiler.executable import ConnectionStep, Executable, PartnerStep, Step
 from gateway.compiler.limits import Limits
 from gateway.compiler.operations import Operations, Prepared
 from gateway.compiler.plan import ForeignPick
@@ -195,7 +195,7 @@ class Engine:
     def _pages(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Pages:
         product = step.product
         port = self._port(product)
-        unusable = step.unusable if isinstance(step, ConnectionStep) else frozenset()
+        unusable = step.unusable if isinstance(step, ConnectionStep | PartnerStep) else frozenset()
         tie = self._tie(product) if unusable.intersection(product.primary_key) else None
         return Pages(
             product,

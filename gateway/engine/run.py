@@ -128,8 +128,11 @@ class Run:
         found = Partners(None)
         if not parents.keys:
             return found
-        fetched = await read_partners(self.open(step), _names(step), parents.keys)
+        pages = self.open(step)
+        fetched = await read_partners(pages, _names(step), parents.keys)
         self.findings.note(step.product, fetched)
+        if pages.cells.ties:
+            fetched.rows.sort(key=sorter(pages, full_order(step.product, ())))
         by_key = {key: rows[0] for key, rows in grouped(fetched.rows, key_reader(step.target)).items()}
         keys = list(by_key)
         places: list[Locate] = [lambda index: (*parents.path(keys[index]), step.path[-1])]

@@ -144,7 +144,7 @@ class _Joined:
         return cell
 
 
-def _unusable(read: ConnectionPick | RowPick, ruling: ProductRuling, joined: _Joined) -> frozenset[str]:
+def _unusable(read: Read, ruling: ProductRuling, joined: _Joined) -> frozenset[str]:
     return frozenset(it.column for it in ruling.fields if not joined.ruling(read, it.column, it).usable)
 
 
@@ -213,7 +213,7 @@ class _Ruling:
             self._refuse(pick.path, place, pick.relation.graphql_name, ruling, because, partial=False)
             return replace(pick, denied=True)
         if isinstance(pick, PartnerPick):
-            return replace(pick, rows=self._rows(pick, pick.rows, ruling, joined, place))
+            return replace(pick, rows=self._rows(pick, pick.rows, ruling, joined, place), unusable=_unusable(pick, ruling, joined))
         return self._connection(pick, ruling, joined)
 
     def _note(
