@@ -196,7 +196,7 @@ class _Making:
         it = ruling.field(name)
         if it.usable or it.clear_rows or name in frozenset().union(*map(columns_of, rules)):
             return False
-        return it.access is Access.DENIED or (it.mask is not None and it.mask.kind in _OPAQUE)
+        return (it.access is Access.DENIED and not it.varies) or (it.mask is not None and it.mask.kind in _OPAQUE)
 
     def _rename(self, cells: list[_Cell]) -> None:
         types = {self.snapshot.products[id_].column_by_name[name].type for id_, name in cells}
