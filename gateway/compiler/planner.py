@@ -1,7 +1,7 @@
 """A valid operation and its slice -> plan.
 
 Collects and merges fields as GraphQL prescribes (aliases, fragments, @skip and @include), with names of types resolved by the
-slice. Rejects nothing that validation passes; touches nothing.
+slice. Rejects nothing that validation passes but too much introspection; touches nothing.
 """
 
 from __future__ import annotations
@@ -48,10 +48,12 @@ from gateway.compiler.plan import (
     Rows,
     TypenamePick,
 )
+from gateway.errors import GatewayError
 
 __all__ = ["plan_of"]
 
 _FOREIGN = frozenset({"mesh", "__schema", "__type"})
+_INTROSPECTIONS_MAX = 5
 _Fields = dict[str, list[FieldNode]]
 _Path = tuple[str, ...]
 
@@ -81,6 +83,8 @@ class _Planner:
                 picks.append(ForeignPick(key, name, tuple(nodes)))
             else:
                 picks.append(self._domain(key, name, nodes))
+        if sum(isinstance(pick, ForeignPick) and pick.name != "mesh" for pick in picks) > _INTROSPECTIONS_MAX:
+            raise GatewayError("LIMIT_EXCEEDED", f"An operation may ask for __schema and __type at most {_INTROSPECTIONS_MAX} times.")
         return Plan(tuple(picks), tuple(self._products.values()))
 
     def _domain(self, key: str, name: str, nodes: list[FieldNode]) -> DomainPick:

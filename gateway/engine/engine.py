@@ -90,6 +90,7 @@ class Engine:
         self._operations = Operations(snapshot, self._slices, self._masks, limits, kept_max_bytes=kept_max_bytes, on_compiled=on_compiled)
         self._decoders: dict[tuple[str, int, int], RowDecoders] = {}
         self._compiler = ThreadPoolExecutor(1, "compiler")
+        self._cataloguer = ThreadPoolExecutor(1, "cataloguer")
         self._introspection_products_max = introspection_products_max
         self._on_executable = on_executable
         self._on_internal = on_internal
@@ -187,7 +188,7 @@ class Engine:
             open=lambda step: self._pages(step, budget, rules[step.product.id]),
             cursors=self._cursors,
             status_of=lambda id_: self.board.product(id_).status.value,
-            foreign=lambda pick: self._foreign(pick, prepared, question, frame, view, run.findings.errors),
+            foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, run.findings.errors),
             long_as_text=frame.long_as_text,
         )
         return run
@@ -236,6 +237,11 @@ class Engine:
             found = self._decoders[key] = RowDecoders(product, port.spelling)
         return found
 
+    async def _beside(self, frame: Frame, work: Callable[..., Any], *given: Any) -> Any:
+        """Let graphql-core walk schemas and catalogues beside the loop, which goes on meanwhile."""
+        async with asyncio.timeout_at(frame.deadline_s):
+            return await asyncio.get_running_loop().run_in_executor(self._cataloguer, work, *given)
+
     def _foreign(
         self, pick: ForeignPick, prepared: Prepared, question: Question, frame: Frame, view: View, errors: list[dict[str, Any]]
     ) -> Any:
@@ -260,8 +266,9 @@ class Engine:
         return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
 
     def close(self) -> None:
-        """Let go of the compiler's thread."""
-        self._compiler.shutdown(wait=False, cancel_futures=True)
+        """Let go of the threads."""
+        for pool in (self._compiler, self._cataloguer):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     # -- the schema of a view ----------------------------------------------------------------------------------------------
 

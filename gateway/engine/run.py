@@ -6,7 +6,7 @@ depend on the operation alone, but for chunking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class Run:
     open: Open
     cursors: CursorCodec
     status_of: Callable[[str], str]
-    foreign: Callable[[ForeignPick], Any]
+    foreign: Callable[[ForeignPick], Awaitable[Any]]
     long_as_text: bool = False
     findings: Findings = field(default_factory=Findings)
 
@@ -58,7 +58,7 @@ class Run:
                 case DomainSteps():
                     values.append(member.output(*(it if isinstance(it, str) else next(results) for it in member.members)))
                 case ForeignPick():
-                    values.append(self.foreign(member))
+                    values.append(await self.foreign(member))
                 case _:
                     values.append(member)
         self.findings.close()

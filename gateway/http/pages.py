@@ -55,7 +55,9 @@ class Pages:
             if products := request.query_params.get("products"):
                 head[b"mesh-scope"] = products.encode("utf-8", "surrogatepass")  # what is no name is refused below, not made a wildcard
             deadline_s = asyncio.get_running_loop().time() + self._settings.timeouts.request_s
-            text = self._answerer.sdl(frame_of(head, caller, trace, deadline_s=deadline_s, queries_only=True))
+            frame = frame_of(head, caller, trace, deadline_s=deadline_s, queries_only=True)
+            # A schema of many products takes its time: not the loop's.
+            text = await asyncio.to_thread(self._answerer.sdl, frame)
             code, status = "OK", 200
         except GatewayError as error:
             code, status = error.code.name, status_of(error)

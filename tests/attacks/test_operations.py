@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .lying import STRING, Lying, Mesh, contract, page
+from .ticks import ticking
 
 ORDERS = {"id": STRING, "country": STRING}
 
@@ -12,3 +13,20 @@ async def test_an_order_term_whose_variable_is_left_out_is_the_callers_mistake()
     found = await mesh.ask("query ($d: SortDirection) { shop { orders(orderBy: [{country: $d}]) { nodes { id } } } }")
     assert mesh.failures == []
     assert found.codes == ["BAD_USER_INPUT"]
+
+
+async def test_introspection_many_times_over_is_refused() -> None:
+    mesh = Mesh((contract("orders", ORDERS), Lying(lambda _: page([{"id": "o1"}]))))
+    found = await mesh.ask("{" + " ".join(f"a{n}: __schema {{ types {{ name }} }}" for n in range(6)) + "}")
+    assert found.codes == ["LIMIT_EXCEEDED"]
+    found = await mesh.ask('{ __schema { queryType { name } } __type(name: "ShopOrders") { name } mesh { __typename } }')
+    assert (found.errors, found.data["__type"]) == ([], {"name": "ShopOrders"})
+
+
+async def test_the_catalogue_is_written_beside_the_loop() -> None:
+    columns = {f"column_{number}": STRING for number in range(300)} | {"id": STRING}
+    mesh = Mesh((contract("orders", columns), None))
+    async with ticking() as longest_s:
+        found = await mesh.ask("{" + " ".join(f"a{n}: mesh {{ products {{ fields {{ name type access }} }} }}" for n in range(12)) + "}")
+        assert len(found.data["a11"]["products"][0]["fields"]) == 301
+    assert longest_s() < 0.05

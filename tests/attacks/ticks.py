@@ -1,0 +1,32 @@
+"""How long a thread's loop was kept by one piece of work, in CPU time of that thread: whatever else the machine does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+__all__ = ["ticking"]
+
+
+@asynccontextmanager
+async def ticking() -> AsyncIterator[Callable[[], float]]:
+    """Measure while the block runs; the function given says the longest turn, in seconds."""
+    longest = 0.0
+    last = time.thread_time()
+    is_over = False
+
+    def tick() -> None:
+        nonlocal longest, last
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
+        if not is_over:
+            loop.call_soon(tick)
+
+    loop = asyncio.get_running_loop()
+    loop.call_soon(tick)
+    try:
+        yield lambda: longest
+    finally:
+        is_over = True
