@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.bench.measure import Slice, Surroundings
 
-__all__ = ["FALLEN_TO", "GOALS", "Ratios", "document", "fallen", "ratios", "table"]
+__all__ = ["FALLEN_TO", "GOALS", "Ratios", "disturbed", "document", "fallen", "ratios", "read", "table"]
 
 Ratios = Mapping[str, Mapping[str, float]]
 """Question -> contender -> how many times as fast Meshgate is, as the median over rounds."""
@@ -20,6 +20,7 @@ Ratios = Mapping[str, Mapping[str, float]]
 GOALS = {"Q1": 0.5, "Q2": 0.6, "Q3": 0.75, "Q4": 0.6, "Q5": 0.55}
 """Of F2."""
 FALLEN_TO = 0.85
+BUSY_MIN = 0.7
 _OURS = "meshgate"
 
 
@@ -36,15 +37,26 @@ def ratios(slices: Sequence[Slice], *, by_cpu: bool = False) -> Ratios:
     return {question: {name: statistics.median(every) for name, every in others.items()} for question, others in found.items()}
 
 
+def disturbed(slices: Sequence[Slice]) -> list[str]:
+    """Name the questions during which Meshgate had so little of its core that even its CPU time per request says little."""
+    busy: dict[str, list[float]] = {}
+    for one in slices:
+        if one.contender == _OURS:
+            busy.setdefault(one.question, []).append(one.busy)
+    return [question for question, every in busy.items() if statistics.median(every) < BUSY_MIN]
+
+
 def fallen(slices: Sequence[Slice], recorded: Mapping[str, Any]) -> list[str]:
     """Name the ratios that are 15 % below the recorded ones, by requests *and* by CPU time.
 
-    Both, because on a machine that others use too either alone falls without anybody having changed anything.
+    Both, because on a machine that others use too either alone falls without anybody having changed anything. Questions that were
+    `disturbed` are not judged at all.
     """
     found = []
+    unfit = disturbed(slices)
     by_rate, by_cpu = ratios(slices), ratios(slices, by_cpu=True)
     for question, others in by_rate.items():
-        for name, ratio in others.items():
+        for name, ratio in others.items() if question not in unfit else ():
             before = recorded.get("ratios", {}).get(question, {}).get(name)
             before_cpu = recorded.get("cpu_ratios", {}).get(question, {}).get(name)
             if before is None or before_cpu is None:

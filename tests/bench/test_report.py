@@ -8,13 +8,13 @@ from tests.bench.contenders import free_port, rows_of
 from tests.bench.load import ask
 from tests.bench.measure import Slice
 from tests.bench.processes import Process, wait_until
-from tests.bench.report import fallen, ratios
+from tests.bench.report import disturbed, fallen, ratios
 from tests.bench.upstream import Table, command
 from tests.bench.workload import Workload
 
 
-def slice_of(contender: str, per_s: float, cpu_ms: float, round_: int = 0) -> Slice:
-    return Slice(round_, "Q1", contender, per_s, cpu_ms, busy=1.0, p50_ms=1.0, p99_ms=2.0, memory_mib=50.0)
+def slice_of(contender: str, per_s: float, cpu_ms: float, round_: int = 0, *, busy: float = 1.0) -> Slice:
+    return Slice(round_, "Q1", contender, per_s, cpu_ms, busy=busy, p50_ms=1.0, p99_ms=2.0, memory_mib=50.0)
 
 
 def test_a_ratio_is_the_median_of_ratios_within_rounds() -> None:
@@ -31,6 +31,13 @@ def test_a_ratio_has_fallen_when_requests_and_cpu_time_say_so() -> None:
     assert fallen(slower, recorded) == ["Q1: Meshgate/f2 fell from 0.50 to 0.40"]
     assert fallen(hindered, recorded) == []
     assert fallen(slower, {}) == []
+
+
+def test_nothing_is_judged_while_others_use_the_gateways_core() -> None:
+    recorded = {"ratios": {"Q1": {"f2": 0.5}}, "cpu_ratios": {"Q1": {"f2": 0.5}}}
+    slices = [slice_of("f2", 100.0, 1.0), slice_of("meshgate", 10.0, 9.0, busy=0.4)]
+    assert disturbed(slices) == ["Q1"]
+    assert fallen(slices, recorded) == []
 
 
 def test_answers_are_compared_as_rows_whatever_is_wrapped_around_them() -> None:
