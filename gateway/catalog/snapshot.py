@@ -13,16 +13,12 @@ from typing import Any
 from contracts.fields import Field, FieldType, List, Map, Record, Scalar
 from contracts.model import Cardinality, Contract
 from domain_adapters.port import Port
+from gateway.catalog.clashes import CatalogError, can_be_key, check_names
 from gateway.catalog.names import column_name, field_name, type_name
 
 __all__ = ["CatalogError", "Column", "Domain", "Product", "Relation", "Snapshot", "snapshot_of"]
 
-RESERVED_TYPES = frozenset({"Query", "Mutation", "Subscription", "PageInfo", "SortDirection"})
 RESERVED_FIELDS = frozenset({"mesh", "_service", "_entities", "node"})
-
-
-class CatalogError(ValueError):
-    """Contracts that cannot be served together; the message names both sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +119,7 @@ def snapshot_of(
     """
     findings: list[str] = []
     products = _products(_newest_first(contracts), ports, keep_spelling=keep_spelling)
+    check_names(products.values())
     linked = _linked(products, findings)
     return Snapshot(revision, linked, _domains(linked.values()), tuple(findings))
 
@@ -147,21 +144,16 @@ def _version(text: str) -> tuple[int, ...]:
 
 def _products(named: list[tuple[str, Contract]], ports: Mapping[str, tuple[Port, ...]], *, keep_spelling: bool) -> dict[str, Product]:
     products: dict[str, Product] = {}
-    types: dict[str, str] = dict.fromkeys(RESERVED_TYPES, "a type of the gateway")
     for id_, contract in named:
         meta = contract.metadata
         suffix = f"V{contract.major}" if "@" in id_ else ""
-        type_ = type_name(meta.domain, meta.name) + suffix
-        for taken in (type_, f"{type_}Connection", f"{type_}Edge", f"{type_}Where", f"{type_}OrderBy", f"{type_}Key"):
-            if (other := types.setdefault(taken, id_)) != id_:
-                raise CatalogError(f"{id_} and {other} would both be called {taken} in GraphQL; rename one of them")
         columns = tuple(Column(it.name, column_name(it.name, keep_spelling=keep_spelling), it) for it in contract.fields)
         products[id_] = Product(
             id=id_,
             contract=contract,
             domain_field=field_name(meta.domain),
             graphql_name=field_name(meta.name) + suffix,
-            type_name=type_,
+            type_name=type_name(meta.domain, meta.name) + suffix,
             columns=columns,
             ports=ports.get(id_, ()),
             deprecated=bool(suffix) or meta.status == "deprecated",
@@ -193,6 +185,13 @@ def _linked(products: dict[str, Product], findings: list[str]) -> dict[str, Prod
             target = products[target_id]
             if not all(own in product.column_by_name and other in target.column_by_name for own, other in declared.on):
                 findings.append(f"{id_}: relationship {declared.name} joins on columns that are not there")
+                continue
+            if not all(
+                can_be_key(product.column_by_name[own].type) and can_be_key(target.column_by_name[other].type) for own, other in declared.on
+            ):
+                findings.append(
+                    f"{id_}: relationship {declared.name} joins on columns of lists, records or free JSON, which no row is found by"
+                )
                 continue
             many = declared.cardinality is Cardinality.MANY
             _link(links, products, id_, Relation(field_name(declared.name), target_id, declared.on, many), findings)

@@ -1,0 +1,99 @@
+"""Names that several things would bear in one schema, found before anything is served under them.
+
+GraphQL knows types by name alone: two of one name break every operation and every introspection that meets both, whosever they
+are. Rejects with `CatalogError`, naming both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from contracts.fields import Enumeration, Field, FieldType, Kind, List, Record, Scalar
+from gateway.catalog.names import column_name, is_name, type_name
+from gateway.catalog.scalars import NAME_OF_KIND
+
+if TYPE_CHECKING:
+    from gateway.catalog.snapshot import Product
+
+__all__ = ["OWN_TYPES", "CatalogError", "can_be_key", "check_names"]
+
+_OPERATIONS = ("Query", "Mutation", "Subscription")
+_SHARED = ("ID", "PageInfo", "SortDirection", "ProductMetadata", "SymbolFilter")
+_MESH = ("Mesh", "MeshField", "MeshLag", "MeshObjectives", "MeshProduct", "MeshRatio", "MeshRelationship", "MeshSlo", "MeshSupport")
+OWN_TYPES = frozenset((*_OPERATIONS, *_SHARED, *_MESH, *NAME_OF_KIND.values(), *(f"{name}Filter" for name in NAME_OF_KIND.values())))
+"""Types of the gateway's own, whatever products there are."""
+
+_OF_PRODUCT = ("", "Connection", "Edge", "Where", "OrderBy", "Key")
+
+
+class CatalogError(ValueError):
+    """Contracts that cannot be served together; the message names both sides."""
+
+
+def check_names(products: Iterable[Product]) -> None:
+    """Refuse products whose types would share a name. **Raises** `CatalogError`."""
+    taken = dict.fromkeys(OWN_TYPES, "a type of the gateway")
+    domains: set[str] = set()
+    for product in products:
+        domain = product.contract.metadata.domain
+        if domain not in domains:
+            domains.add(domain)
+            _take(taken, f"{type_name(domain)}Domain", f"domain {domain}")
+        for name, what in _types_of(product):
+            _take(taken, name, what)
+        _check_spelling(product.contract.fields, product.id)
+
+
+def _take(taken: dict[str, str], name: str, what: str) -> None:
+    if name in taken:
+        raise CatalogError(f"{what} and {taken[name]} would both be called {name} in GraphQL; rename one of them")
+    taken[name] = what
+
+
+def _types_of(product: Product) -> Iterator[tuple[str, str]]:
+    for suffix in _OF_PRODUCT:
+        yield product.type_name + suffix, product.id
+    for column in product.columns:
+        what = f"column {column.name} of {product.id}"
+        yield from _types_in(column.type, type_name(product.type_name, column.name), what)
+
+
+def _types_in(type_: FieldType, name: str, what: str) -> Iterator[tuple[str, str]]:
+    match type_:
+        case List(item=item):
+            yield from _types_in(item, name, what)
+        case Record(fields=fields):
+            yield name, what
+            for member in fields:
+                yield from _types_in(member.type, type_name(name, member.name), f"{what} (its {member.name})")
+        case Enumeration(symbols=symbols) if symbols and all(map(is_name, symbols)):
+            yield name, what
+            yield f"{name}Filter", what
+
+
+def _check_spelling(fields: tuple[Field, ...], where: str) -> None:
+    spelt: dict[str, str] = {}
+    for field in fields:
+        spelling = field.physical_name or field.name
+        if (other := spelt.setdefault(spelling, field.name)) != field.name:
+            raise CatalogError(f"{other} and {field.name} of {where} are both read from {spelling}; leave one of them out")
+        type_ = field.type
+        while isinstance(type_, List):
+            type_ = type_.item
+        if isinstance(type_, Record):
+            _check_spelling(type_.fields, f"{where}, {field.name}")
+            _check_members(type_, f"{where}, {field.name}")
+
+
+def _check_members(record: Record, where: str) -> None:
+    shown: dict[str, str] = {}
+    for member in record.fields:
+        name = column_name(member.name)
+        if (other := shown.setdefault(name, member.name)) != member.name:
+            raise CatalogError(f"{other} and {member.name} of {where} would both be called {name} in GraphQL; rename one of them")
+
+
+def can_be_key(type_: FieldType) -> bool:
+    """Whether rows can be found by values of this type."""
+    return isinstance(type_, Enumeration) or (isinstance(type_, Scalar) and type_.kind is not Kind.JSON)
