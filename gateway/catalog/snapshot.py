@@ -77,6 +77,8 @@ class Product:
     relations: tuple[Relation, ...] = ()
     column_by_name: Mapping[str, Column] = field(default_factory=dict)
     column_by_graphql_name: Mapping[str, Column] = field(default_factory=dict)
+    index_by_name: Mapping[str, int] = field(default_factory=dict)
+    """Column -> its place in the contract, which its attribute in row structs is named by."""
     relation_by_name: Mapping[str, Relation] = field(default_factory=dict)
 
     @property
@@ -159,6 +161,7 @@ def _products(named: list[tuple[str, Contract]], ports: Mapping[str, tuple[Port,
             deprecated=bool(suffix) or meta.status == "deprecated",
             column_by_name={column.name: column for column in columns},
             column_by_graphql_name=_unique(columns, id_),
+            index_by_name={column.name: place for place, column in enumerate(columns)},
         )
     return products
 

@@ -7,6 +7,7 @@ Decides which columns each read needs, generates the shaping functions and encod
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 import msgspec
 
@@ -31,7 +32,7 @@ from gateway.compiler.shaping import shape_of
 from gateway.compiler.structs import output_class
 from gateway.governance.masks import MaskKeys
 from gateway.governance.rule import RuledPlan, RulingOf
-from gateway.governance.ruling import Access
+from gateway.governance.ruling import Access, ProductRuling
 
 __all__ = ["compile_plan"]
 
@@ -83,7 +84,7 @@ class _Compiling:
         shape, columns = self._rows(pick.rows)
         key = _indices(pick.product, pick.product.primary_key)
         return KeyStep(
-            pick.product, self.ruling_of(pick.product), pick.path, columns | set(key), key, shape, pick.key_source, pick.unusable
+            pick.product, self.ruling_of(pick.product), pick.path, columns | set(key), key, pick.unusable, shape, pick.key_source
         )
 
     def _partner(self, pick: PartnerPick) -> PartnerStep:
@@ -95,7 +96,7 @@ class _Compiling:
         if pick.unusable.intersection(product.primary_key):
             # Of several partners the first is shown: by their pseudonyms, not by the port's order of what is masked.
             needed |= set(_indices(product, product.primary_key))
-        return PartnerStep(product, self.ruling_of(product), pick.path, needed, target, shape, pick.unusable)
+        return PartnerStep(product, self.ruling_of(product), pick.path, needed, target, pick.unusable, shape)
 
     def _connection(self, pick: ConnectionPick) -> ConnectionStep:
         product = pick.product
@@ -112,20 +113,24 @@ class _Compiling:
         counts = any(isinstance(part, CountPick) for part in pick.parts) or any(
             name == "totalRecords" for part in pick.parts if isinstance(part, MetadataPick) for _, name in part.names
         )
+        shows_places = cursors or bool(page_names & {"startCursor", "endCursor"})
+        # Edges without anything in them still are as many as there are rows.
+        has_edges = any(isinstance(part, EdgesPick) for part in pick.parts)
         return ConnectionStep(
             product,
             self.ruling_of(product),
             pick.path,
             frozenset(columns),
             target,
+            pick.unusable,
             arguments=pick.arguments,
-            unusable=pick.unusable,
             parts=pick.parts,
             row_shapes=tuple(shapes),
             output=output_class(tuple(part.key for part in pick.parts)),
             counts=counts,
-            cursors=cursors or bool(page_names & {"startCursor", "endCursor"}),
-            pages=bool(page_names & {"hasNextPage", "endCursor"}),
+            cursors=shows_places,
+            wants_rows=bool(shapes) or shows_places or has_edges or "hasNextPage" in page_names,
+            binding=_binding(product, self.ruling_of(product)),
         )
 
     def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:
@@ -137,7 +142,7 @@ class _Compiling:
         for pick in rows.picks:
             match pick:
                 case ColumnPick(ruling=ruling) if ruling is not None and (ruling.access is not Access.DENIED or ruling.varies):
-                    index = product.columns.index(pick.column)
+                    index = product.index_by_name[pick.column.name]
                     columns.add(index)
                     cells.append((pick.key, index))
                 case PartnerPick(denied=False):
@@ -155,5 +160,11 @@ class _Compiling:
         self.paths.setdefault(product.id, []).append(".".join(path))
 
 
+def _binding(product: Product, ruling: ProductRuling) -> bytes:
+    fields = tuple((it.column, it.access.value, it.usable) for it in ruling.fields)
+    text = repr((product.id, product.contract.revision, ruling.contract, ruling.row_rules, fields))
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
 def _indices(product: Product, names: Iterable[str]) -> tuple[int, ...]:
-    return tuple(product.columns.index(product.column_by_name[name]) for name in names)
+    return tuple(product.index_by_name[name] for name in names)

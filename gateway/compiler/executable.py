@@ -69,6 +69,8 @@ class Step:
     columns: frozenset[int]
     target: tuple[int, ...]
     """Column indices of the key that parents look up by; empty at the root."""
+    unusable: frozenset[str]
+    """Columns that the caller sees masked, or not at all, in this answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,6 @@ class PartnerStep(Step):
     """The to-one partners of a batch of parents."""
 
     rows: RowShape
-    unusable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,6 @@ class KeyStep(Step):
 
     rows: RowShape
     key: Source
-    unusable: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +93,16 @@ class ConnectionStep(Step):
     """A page, or a page per parent. ``row_shapes``: one per selection over the rows, in the order of ``parts``."""
 
     arguments: Mapping[str, Source]
-    unusable: frozenset[str]
     parts: tuple[ConnectionPart, ...]
     row_shapes: tuple[RowShape, ...]
     output: type[msgspec.Struct]
     counts: bool
     cursors: bool
     """Whether edges or page ends show cursors."""
-    pages: bool
-    """Whether ``hasNextPage`` (or an end cursor) is asked for."""
+    wants_rows: bool
+    """Whether any row is wanted, or only what is known of the list."""
+    binding: bytes
+    """Digest of what cursors of this list belong to, as far as it is known before a request."""
 
 
 @dataclass(frozen=True, slots=True)

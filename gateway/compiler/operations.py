@@ -42,6 +42,7 @@ from gateway.compiler.documents import Document, read_document
 from gateway.compiler.executable import Executable
 from gateway.compiler.limits import Limits, check_variables
 from gateway.compiler.planner import plan_of
+from gateway.compiler.variables import GiveUpError, coercer_of
 from gateway.errors import GatewayError, RefusedError
 from gateway.governance.masks import MaskKeys
 from gateway.governance.rule import rule
@@ -53,6 +54,7 @@ __all__ = ["Checked", "Operations", "Prepared", "Ruler"]
 _VECTORS_MAX = 16
 _SIGHTINGS_MAX = 8_192
 _ERRORS_MAX = 20
+_NESTED = (dict, list)
 # Measured with tracemalloc over generated operations: what a checked operation and its executables weigh beside their text.
 _CHECKED_BASE_BYTES = 24_000
 _CHECKED_BYTES_PER_CHARACTER = 120
@@ -76,6 +78,7 @@ class Checked:
     reach: Reach
     literal_types: tuple[GraphQLInputType | None, ...]
     long_as_text: bool
+    coerce: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
     executables: dict[tuple[bool, ...], Executable] = field(default_factory=dict)
 
     def bytes(self) -> int:
@@ -149,8 +152,18 @@ class Operations:
         definitions = prepared.document.operation.variable_definitions
         if not definitions:
             return {}
-        given = dict(raw or {})
-        check_variables(given, self._limits)
+        given = raw or {}
+        checked = prepared.checked
+        if any(type(value) in _NESTED for value in given.values()):
+            check_variables(dict(given), self._limits)
+        try:
+            return checked.coerce(given)
+        except GiveUpError:
+            return self._judged(prepared, dict(given))
+
+    def _judged(self, prepared: Prepared, given: dict[str, Any]) -> dict[str, Any]:
+        """Coerce variables as graphql-core does, for its errors."""
+        definitions = prepared.document.operation.variable_definitions or ()
         checked = prepared.checked
         found = get_variable_values(checked.slice.schema, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=False)
         if isinstance(found, list):
@@ -210,6 +223,7 @@ class Operations:
         checked = Checked(document, slice_, _fixed(self._snapshot, ruling_of, reach), reach, (), long_as_text)
         self._validate(checked, document, ruling_of)
         checked.literal_types = _literal_types(document, slice_)
+        checked.coerce = coercer_of(slice_.schema, document.operation.variable_definitions or ())
         self._on_compiled(time.perf_counter() - started)
         with self._keeping:
             if self._seen_before((document.shape, len(document.shape))):

@@ -138,7 +138,7 @@ class _Writer:
         return names["record"]
 
     def _cell(self, column: str) -> str:
-        return f"r.{row_attribute(self.rows.product.columns.index(self.rows.product.column_by_name[column]))}"
+        return f"r.{row_attribute(self.rows.product.index_by_name[column])}"
 
     def _name(self, value: Any) -> str:
         name = f"n{len(self.names)}"

@@ -40,7 +40,8 @@ class Fetched:
     places: list[bytes] = field(default_factory=list)
     count: int | None = None
     count_error: GatewayError | None = None
-    generated_at: str | None = None
+    metadata: Any = None
+    """What the last page said of itself."""
     port: str | None = None
     limited: bool = False
     """The port left out rows beyond ``per_key``; else each key's rows are all here."""
@@ -51,5 +52,5 @@ class Fetched:
         """Add what a page says beside its rows."""
         self.bad.extend(page.bad)
         self.dropped += page.dropped
-        self.generated_at = page.generated_at or self.generated_at
+        self.metadata = page.metadata or self.metadata
         self.port = port.name

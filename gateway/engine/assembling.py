@@ -10,6 +10,7 @@ from gateway.compiler.executable import ConnectionStep
 from gateway.compiler.plan import CountPick, CursorPick, EdgesPick, MetadataPick, NodePick, NodesPick, PageInfoPick
 from gateway.compiler.structs import output_class
 from gateway.engine.asked import Fetched
+from gateway.engine.decode import generated_at
 
 __all__ = ["Share", "connection_object"]
 
@@ -57,7 +58,7 @@ def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, s
                 values.append(output_class(tuple(key for key, _ in part.names))(*(share.info(name) for _, name in part.names)))
             case MetadataPick():
                 facts = {
-                    "generatedAt": fetched.generated_at,
+                    "generatedAt": generated_at(fetched.metadata),
                     "version": step.product.contract.metadata.version,
                     "totalRecords": count,
                     "sloStatus": slo_status,

@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.predicates import Predicate
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
-from gateway.compiler.plan import MISSING, EdgesPick
+from gateway.compiler.plan import MISSING
 from gateway.engine.asked import Asked
 from gateway.engine.budget import Bounds
 from gateway.engine.conditions import check_usable, key_values, order_terms, where_columns, where_predicate
@@ -97,24 +97,13 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
         if since is not None and updated is not None:
             named |= {updated}
         check_usable(product, named, step.unusable)
-    asked = Asked(where, since, order, first, counts=step.counts, places=step.cursors, rows=_wants_rows(step))
+    asked = Asked(where, since, order, first, counts=step.counts, places=step.cursors, rows=step.wants_rows)
     after = given.get("after")
     bound_to = b""
     if after is not None or step.cursors:
-        ruled = (
-            step.ruling.contract,
-            step.ruling.row_rules,
-            rules,
-            tuple((it.column, it.access.value, it.usable) for it in step.ruling.fields),
-        )
-        text = repr((product.id, product.contract.revision, order, where, since, ruled)).encode()
-        bound_to = blake2b(text + decision, digest_size=16).digest()
+        text = repr((order, where, since, rules)).encode()
+        bound_to = blake2b(step.binding + text + decision, digest_size=16).digest()
     return Bound(asked, bound_to, after)
-
-
-def _wants_rows(step: ConnectionStep) -> bool:
-    # Edges without anything in them still are as many as there are rows.
-    return bool(step.row_shapes) or step.pages or step.cursors or any(isinstance(part, EdgesPick) for part in step.parts)
 
 
 def open_place(bound: Bound, codec: CursorCodec, parent: bytes = b"") -> Asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -20,6 +21,11 @@ Tie = Callable[[Any], Any]
 """Cell of a masked key column -> its keyed pseudonym, which breaks ties in its place."""
 
 
+@cache
+def _getter(index: int) -> Cell:
+    return attrgetter(row_attribute(index))
+
+
 class Cells:
     """Reads cells of one product's decoded rows.
 
@@ -35,16 +41,16 @@ class Cells:
 
     def indices(self, names: Iterable[str]) -> frozenset[int]:
         """Return the places of columns in the contract."""
-        columns, by_name = self.product.columns, self.product.column_by_name
-        return frozenset(columns.index(by_name[name]) for name in names)
+        places = self.product.index_by_name
+        return frozenset([places[name] for name in names])
 
     def at(self, index: int) -> Cell:
         """Give the reader of the column at a place."""
-        return attrgetter(row_attribute(index))
+        return _getter(index)
 
     def of(self, name: str) -> Cell:
         """Give the reader of a column."""
-        return self.at(self.product.columns.index(self.product.column_by_name[name]))
+        return _getter(self.product.index_by_name[name])
 
     def tied(self, name: str) -> Cell:
         """Give the reader of a column as orders and cursors see it: a masked key by its pseudonym."""

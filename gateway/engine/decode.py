@@ -25,7 +25,7 @@ from gateway.compiler.executable import row_attribute
 from gateway.engine.celltypes import LOOSE_TYPE, Settle, can_loosen, fast_type, loose_settle, record_class, settle_of
 from gateway.errors import GatewayError
 
-__all__ = ["COUNT_MAX", "Page", "PageDecoder", "RowDecoders"]
+__all__ = ["COUNT_MAX", "Page", "PageDecoder", "RowDecoders", "generated_at"]
 
 COUNT_MAX = 2**63 - 1
 """The largest number of rows that a port is believed to have: what `Long` holds."""
@@ -44,7 +44,7 @@ class Page:
 
     rows: list[Any]
     next_cursor: str | None = None
-    generated_at: str | None = None
+    metadata: Any = None
     count: int | None = None
     groups: list[dict[str, Any]] | None = None
     bad: list[tuple[Any, int]] = field(default_factory=list)
@@ -249,10 +249,11 @@ def _page(rows: list[Any], wire: Any) -> Page:
     count = wire.count if isinstance(wire.count, int) and not isinstance(wire.count, bool) and 0 <= wire.count <= COUNT_MAX else None
     groups = wire.groups if isinstance(wire.groups, list) else None
     # An empty cursor is how some write "no more".
-    return Page(rows, None if cursor in (None, "") else str(cursor), _generated_at(metadata), count, groups)
+    return Page(rows, None if cursor in (None, "") else str(cursor), metadata, count, groups)
 
 
-def _generated_at(metadata: Any) -> str | None:
+def generated_at(metadata: Any) -> str | None:
+    """Read when a page was made, in UTC, from its metadata as teams spell it; None where it does not say."""
     if not isinstance(metadata, dict):
         return None
     for name in ("generatedAt", "generated_at", "GeneratedAt"):

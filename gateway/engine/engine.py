@@ -26,7 +26,7 @@ from gateway.catalog.reach import Reach
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.documents import read_document
-from gateway.compiler.executable import ConnectionStep, Executable, PartnerStep, Step
+from gateway.compiler.executable import Executable, Step
 from gateway.compiler.limits import Limits
 from gateway.compiler.operations import Operations, Prepared
 from gateway.compiler.plan import ForeignPick
@@ -113,9 +113,10 @@ class Engine:
             rules = self._bound_rules(executable, frame.caller)
             bound = bind(executable, Values(variables, prepared.literals), self.bounds, decision=view.digest, rules=rules)
             run = self._run(executable, bound, rules, prepared, question, frame, view)
-            async with asyncio.timeout_at(frame.deadline_s):
+            if self._unprobed:
                 await self._know_ports(executable)
-                data = await run.data()
+            # Every read ends by itself before the deadline; see `Budget`.
+            data = await run.data()
         except GatewayError as error:
             return refusal(error, frame.request_id)
         except TimeoutError:
@@ -163,8 +164,6 @@ class Engine:
 
     async def _know_ports(self, executable: Executable) -> None:
         """Let ports that nobody has probed yet say what they can do; one that does not answer fails when it is read."""
-        if not self._unprobed:
-            return
         asked = [port for id_ in executable.rulings for port in self.snapshot.products[id_].ports]
         self._unprobed = [port for port in self._unprobed if not port.probed]
         unknown = [port for port in self._unprobed if port in asked]
@@ -196,8 +195,8 @@ class Engine:
     def _pages(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Pages:
         product = step.product
         port = self._port(product)
-        unusable = step.unusable if isinstance(step, ConnectionStep | PartnerStep) else frozenset()
-        tie = self._tie(product) if unusable.intersection(product.primary_key) else None
+        unusable = step.unusable
+        tie = self._tie(product) if unusable and unusable.intersection(product.primary_key) else None
         return Pages(
             product,
             port,
@@ -260,9 +259,10 @@ class Engine:
         errors: list[dict[str, Any]] = run.findings.errors if frame.denied_silently else [*run.findings.errors, *executable.ruled.refusals]
         for product, dropped in run.findings.dropped.items():
             self._on_dropped(product, dropped)
-        body = reply_bytes(data, errors, slo=self.board.block(executable.products), masked=executable.masked, denied=executable.denied)
-        products = tuple(id_ for id_, _ in executable.products)
-        headers = (("Mesh-Slo-Status", self.board.status(products)),) if products else ()
+        slo, status = self.board.stamp(executable.products)
+        body = reply_bytes(data, errors, slo=slo, masked=executable.masked, denied=executable.denied)
+        products = tuple(executable.rulings)
+        headers = (("Mesh-Slo-Status", status),) if products else ()
         return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from domain_adapters.port import Order, Read
 from gateway.catalog.snapshot import Product
 from gateway.engine.asked import Asked, Fetched
 from gateway.engine.cells import Cell
+from gateway.engine.foremost import Foremost
 from gateway.engine.pages import Pages
 from gateway.engine.positions import PagePlace, after, fingerprint, pack_keyset, pack_page, sort_key, unpack_keyset, unpack_page
 from gateway.engine.pushdown import can_push, divide
@@ -89,13 +90,19 @@ async def _pushed(pages: Pages, asked: Asked, beyond: Predicate, order: tuple[Or
 
 async def _scanned(pages: Pages, asked: Asked, wanted: Predicate, order: tuple[Order, ...], values: Sequence[Any] | None) -> Fetched:
     cells = pages.cells
-    fetched = await pages.scan(asked, wanted, pages.visible | cells.indices(term.column for term in order))
-    fetched.count = len(fetched.rows) if asked.counts else None
     terms = [cells.tied(term.column) for term in order]
-    fetched.rows.sort(key=sort_key(order, terms))
-    if values is not None:
-        behind = compile_test(after(order, values), cells.tied)
-        fetched.rows = [row for row in fetched.rows if behind(row) is True]
+    behind = None if values is None else compile_test(after(order, values), cells.tied)
+    foremost, count = Foremost(asked.first + 1, sort_key(order, terms)), 0
+
+    def take(rows: list[Any], scanned: Fetched) -> None:
+        nonlocal count
+        count += len(rows)
+        foremost.add(rows if behind is None else [row for row in rows if behind(row) is True])
+        scanned.bad = foremost.among(scanned.bad)
+
+    fetched = await pages.scan(asked, wanted, pages.visible | cells.indices(term.column for term in order), take=take)
+    fetched.rows = foremost.rows()
+    fetched.count = count if asked.counts else None
     fetched.has_next = len(fetched.rows) > asked.first
     del fetched.rows[asked.first :]
     _note_places(fetched, asked, terms)
@@ -120,7 +127,8 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     read = Read(where=_where(pushed), since=pages.since(asked), limit=max(limit, 1), cursor=place.cursor)
     fetched = Fetched([])
     offset, unverified = place.offset, place
-    async for at, page in pages.walk(read, pages.visible | keyed | cells.indices(columns_of(left))):
+    walk = pages.walk(read, pages.visible | keyed | cells.indices(columns_of(left)))
+    while (page := await walk.next()) is not None:
         _verify(unverified, page.rows, prints, pages.product)
         unverified = PagePlace()
         fetched.take(page, pages.port)
@@ -136,7 +144,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
                 return fetched
             fetched.rows.append(row)
             if asked.places:
-                fetched.places.append(pack_page(PagePlace(at, offset, fingerprint([cell(row) for cell in prints]))))
+                fetched.places.append(pack_page(PagePlace(walk.at, offset, fingerprint([cell(row) for cell in prints]))))
         offset = 0
         if len(fetched.rows) == asked.first and passes is None:
             fetched.has_next = page.next_cursor is not None
@@ -161,9 +169,15 @@ async def _count(pages: Pages, asked: Asked, wanted: Predicate, fetched: Fetched
             fetched.take(page, pages.port)
             fetched.count = page.count
         else:
-            scanned = await pages.scan(asked, wanted, frozenset())
-            fetched.count = len(scanned.rows)
-            fetched.generated_at, fetched.port = scanned.generated_at, scanned.port
+            count = 0
+
+            def take(rows: list[Any], _: Fetched) -> None:
+                nonlocal count
+                count += len(rows)
+
+            scanned = await pages.scan(asked, wanted, frozenset(), take=take)
+            fetched.count = count
+            fetched.metadata, fetched.port = scanned.metadata, scanned.port
     except GatewayError as error:
         fetched.count_error = error
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from gateway.engine.pushdown import can_push, divide
 from gateway.errors import GatewayError
 from gateway.observe.traces import span
 
-__all__ = ["OnRead", "Pages"]
+__all__ = ["OnRead", "Pages", "Walk"]
 
 _EMPTY_PAGES_MAX = 1_000
 
@@ -102,20 +102,31 @@ class Pages:
 
     # -- what is answered --------------------------------------------------------------------------------------------------
 
-    async def scan(self, asked: Asked, wanted: Predicate, columns: frozenset[int], *, must: frozenset[int] = frozenset()) -> Fetched:
-        """Read every row that matches, within the budget."""
+    async def scan(
+        self,
+        asked: Asked,
+        wanted: Predicate,
+        columns: frozenset[int],
+        *,
+        must: frozenset[int] = frozenset(),
+        take: Callable[[list[Any], Fetched], None] = lambda rows, fetched: fetched.rows.extend(rows),
+    ) -> Fetched:
+        """Read every row that matches, within the budget; ``take`` may do something else with a page's rows than keep them."""
         pushed, left = divide(wanted, self.port.capabilities)
         passes = self.cells.passes(left)
         read = Read(where=None if pushed == TRUE else pushed, since=self.since(asked), limit=self.port.capabilities.page_max)
-        fetched = await self.all(read, columns | self.cells.indices(columns_of(left)), must=must)
-        if passes is not None:
-            fetched.rows = [row for row in fetched.rows if passes(row)]
+        fetched = Fetched([])
+        walk = self.walk(read, columns | self.cells.indices(columns_of(left)), must=must)
+        while (page := await walk.next()) is not None:
+            fetched.take(page, self.port)
+            take(self.ruled(page.rows if passes is None else list(filter(passes, page.rows)), fetched), fetched)
         return fetched
 
     async def all(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset(), enough: int | None = None) -> Fetched:
         """Walk all pages, or until there are ``enough`` rows that the row rules let through."""
         fetched = Fetched([])
-        async for _, page in self.walk(read, columns, must=must):
+        walk = self.walk(read, columns, must=must)
+        while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
             fetched.rows.extend(self.ruled(page.rows, fetched))
             if fetched.count is None:
@@ -124,31 +135,9 @@ class Pages:
                 break
         return fetched
 
-    async def walk(
-        self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset()
-    ) -> AsyncIterator[tuple[str | None, Page]]:
-        """Walk pages until there are no more; yields (the cursor that led to the page, the page)."""
-        seen: set[str] = set()
-        scanned = empty = 0
-        cursor = read.cursor
-        while True:
-            page = await self.one(read if cursor == read.cursor else replace(read, cursor=cursor, count=False), columns, must=must)
-            scanned += len(page.rows) + page.dropped
-            if scanned > self.budget.bounds.scan_rows_max:
-                limit = self.budget.bounds.scan_rows_max
-                raise self.cannot(f"answer this without the gateway reading more than {limit} rows", "Narrow it with where or since")
-            yield cursor, page
-            if page.next_cursor is None:
-                return
-            if page.next_cursor in seen or page.next_cursor == cursor:
-                raise self.invalid("a cursor that repeats")
-            empty = 0 if page.rows or page.dropped or page.groups else empty + 1
-            if empty > _EMPTY_PAGES_MAX:
-                raise self.invalid("one page without rows after another")
-            seen.add(page.next_cursor)
-            cursor = page.next_cursor
-            # Reads may answer at once from a cache or in process: other requests get their turn between pages all the same.
-            await asyncio.sleep(0)
+    def walk(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset()) -> Walk:
+        """Begin a walk over pages."""
+        return Walk(self, read, columns, must)
 
     async def one(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset()) -> Page:
         """Read one page. ``must``: columns whose bad cells drop the row, beside those of the row rules."""
@@ -214,3 +203,55 @@ class Pages:
         id_, owner = self.product.id, self.product.contract.metadata.owner
         message = what if plain else f"The port {self.port.name} of {id_} {what}."
         return GatewayError(code, message, hint=hint, product=id_, owner=owner, **extra)
+
+
+class Walk:
+    """Pages one after another until there are no more. ``at``: the cursor that led to the page last given, None for the first.
+
+    **Raises** `GatewayError` PORT_CANNOT beyond the scan budget, UPSTREAM_INVALID where a port leads nowhere.
+    """
+
+    __slots__ = ("_columns", "_empty", "_has_begun", "_is_over", "_must", "_next", "_pages", "_read", "_scanned", "_seen", "at")
+
+    def __init__(self, pages: Pages, read: Read, columns: frozenset[int], must: frozenset[int]) -> None:
+        self._pages = pages
+        self._read = read
+        self._columns = columns
+        self._must = must
+        self._next = self.at = read.cursor
+        self._seen: set[str | None] = {read.cursor}
+        self._scanned = self._empty = 0
+        self._is_over = self._has_begun = False
+
+    async def next(self) -> Page | None:
+        """Give the next page."""
+        if self._is_over:
+            return None
+        pages, read = self._pages, self._read
+        if self._has_begun:
+            self._check()
+            read = replace(read, cursor=self._next, count=False)
+            # Reads may answer at once from a cache or in process: other requests get their turn between pages all the same.
+            await asyncio.sleep(0)
+        page = await pages.one(read, self._columns, must=self._must)
+        self._scanned += len(page.rows) + page.dropped
+        rows_max = pages.budget.bounds.scan_rows_max
+        if self._scanned > rows_max:
+            raise pages.cannot(f"answer this without the gateway reading more than {rows_max} rows", "Narrow it with where or since")
+        self.at, self._has_begun = self._next, True
+        self._is_over = page.next_cursor is None
+        if page.next_cursor is not None:
+            self._go_on(page, page.next_cursor)
+        return page
+
+    def _go_on(self, page: Page, cursor: str) -> None:
+        self._empty = 0 if page.rows or page.dropped or page.groups else self._empty + 1
+        self._next = cursor
+
+    def _check(self) -> None:
+        # What leads nowhere is found out by those who go there.
+        if self._next in self._seen:
+            raise self._pages.invalid("a cursor that repeats")
+        if self._empty > _EMPTY_PAGES_MAX:
+            raise self._pages.invalid("one page without rows after another")
+        self._seen.add(self._next)

@@ -68,7 +68,7 @@ async def read_partners(
         fetched.rows.extend(row for row in part.rows if is_asked(row) and (passes is None or passes(row)))
         fetched.bad.extend(part.bad)
         fetched.dropped += part.dropped
-        fetched.generated_at = part.generated_at or fetched.generated_at
+        fetched.metadata = part.metadata or fetched.metadata
         fetched.port = part.port
     return fetched
 
@@ -125,7 +125,8 @@ async def count_partners(pages: Pages, columns: tuple[str, ...], keys: Sequence[
     found: dict[Key, int] = {}
     parsers = [parser_of(pages.product.column_by_name[name].type) for name in columns]
     for call in calls_of(pages.port, read):
-        async for _, page in pages.walk(call, frozenset()):
+        walk = pages.walk(call, frozenset())
+        while (page := await walk.next()) is not None:
             for group in page.groups or ():
                 try:
                     key = tuple(parse(cell) for parse, cell in zip(parsers, group["key"], strict=True))

@@ -46,17 +46,17 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
     if not capabilities.count or not product.primary_key:
         return False
     columns = frozenset().union(*map(columns_of, rules)) | set(product.primary_key)
-    visible = frozenset(product.columns.index(product.column_by_name[name]) for name in columns)
+    visible = frozenset(product.index_by_name[name] for name in columns)
     budget = Budget(bounds, asyncio.get_running_loop().time() + bounds.upstream_timeout_s * (2 + 2 * len(rules)))
     pages = Pages(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
     sample = await read_list(pages, Asked(first=min(_SAMPLE_ROWS, capabilities.page_max - 1)))
     if not sample.rows:
         return True
     order = tuple(Order(name) for name in product.primary_key)
-    cell = {name: attrgetter(row_attribute(product.columns.index(product.column_by_name[name]))) for name in columns}
+    cell = {name: attrgetter(row_attribute(product.index_by_name[name])) for name in columns}
     last = [cell[name](sample.rows[-1]) for name in product.primary_key]
     within = Not(after(order, last)) if sample.has_next else TRUE
-    key = attrgetter(*(row_attribute(product.columns.index(product.column_by_name[name])) for name in product.primary_key))
+    key = attrgetter(*(row_attribute(product.index_by_name[name]) for name in product.primary_key))
     for rule in rules:
         bound = _with_claims(rule, {name: [cell[name](row) for row in sample.rows] for name in columns_of(rule)})
         test = compile_test(bound, lambda name: cell[name])

@@ -50,7 +50,7 @@ class Board:
         self._states: dict[str, ProductState] = {}
         self._revision = 0
         self._changes_at = _FOR_EVER
-        self._blocks: dict[PathsByProduct, tuple[int, bytes]] = {}
+        self._blocks: dict[PathsByProduct, tuple[int, tuple[bytes, str]]] = {}
         self._unknown = msgspec.json.encode(_UNKNOWN.members())[:-1]
         self.replace(contracts)
 
@@ -103,6 +103,10 @@ class Board:
 
     def block(self, paths_by_product: PathsByProduct) -> bytes:
         """Encode ``extensions.mesh.slo`` for an answer in which each product feeds these response paths."""
+        return self.stamp(paths_by_product)[0]
+
+    def stamp(self, paths_by_product: PathsByProduct) -> tuple[bytes, str]:
+        """Give `block` and, as ``Mesh-Slo-Status`` says it, the worst status in it."""
         self._pass_time()
         known = self._blocks.get(paths_by_product)
         if known is not None and known[0] == self._revision:
@@ -113,7 +117,7 @@ class Board:
         self._blocks[paths_by_product] = (self._revision, made)
         return made
 
-    def _encoded(self, paths_by_product: PathsByProduct) -> bytes:
+    def _encoded(self, paths_by_product: PathsByProduct) -> tuple[bytes, str]:
         entries: list[bytes] = []
         statuses: list[SloStatus] = []
         for key, paths in paths_by_product:
@@ -121,7 +125,8 @@ class Board:
             statuses.append(SloStatus.UNKNOWN if state is None else state.slo.status)
             fragment = self._unknown if state is None else state.fragment
             entries.append(b'%b:%b,"paths":%b}' % (msgspec.json.encode(key), fragment, msgspec.json.encode(paths)))
-        return b'{"status":"%b","products":{%b}}' % (worst(statuses).encode(), b",".join(entries))
+        status = worst(statuses).value
+        return b'{"status":"%b","products":{%b}}' % (status.encode(), b",".join(entries)), status
 
     def _pass_time(self) -> None:
         now = self._clock()

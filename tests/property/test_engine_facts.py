@@ -235,7 +235,7 @@ def test_both_gears_read_every_well_formed_page_alike(seed: int, names: list[str
 
 
 def plain(page: Page) -> Any:
-    return msgspec.to_builtins([page.rows, page.next_cursor, page.generated_at], builtin_types=(), enc_hook=repr)
+    return msgspec.to_builtins([page.rows, page.next_cursor, page.metadata], builtin_types=(), enc_hook=repr)
 
 
 # -- @skip and @include ----------------------------------------------------------------------------------------------------------
