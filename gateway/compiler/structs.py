@@ -13,8 +13,19 @@ import msgspec
 __all__ = ["output_class"]
 
 
-@lru_cache(maxsize=4_096)
+_NARROW = 16
+
+
 def output_class(keys: tuple[str, ...]) -> type[msgspec.Struct]:
     """Return the class whose instances encode as an object with ``keys`` in order, built positionally."""
+    return _narrow(keys) if len(keys) <= _NARROW else _wide(keys)
+
+
+def _made(keys: tuple[str, ...]) -> type[msgspec.Struct]:
     fields = [(f"k{place}", Any) for place in range(len(keys))]
     return msgspec.defstruct("Out", fields, rename={f"k{place}": key for place, key in enumerate(keys)}, gc=False)
+
+
+# A class weighs 440 bytes per key: callers who pick hundreds of columns in ever other orders must not fill the memory with them.
+_narrow = lru_cache(maxsize=2_048)(_made)
+_wide = lru_cache(maxsize=64)(_made)

@@ -30,7 +30,8 @@ __all__ = ["COUNT_MAX", "Page", "PageDecoder", "RowDecoders", "generated_at"]
 COUNT_MAX = 2**63 - 1
 """The largest number of rows that a port is believed to have: what `Long` holds."""
 
-_DECODERS_MAX = 256
+# Of all decoders kept for one product through one port: a field weighs about 600 bytes.
+_FIELDS_KEPT_MAX = 8_192
 _SUBMICROS = re.compile(rb":\d\d\.\d{7}")
 _SAMPLE_EVERY = 256
 
@@ -62,14 +63,16 @@ class RowDecoders:
         self._spelling = tuple(spelling.get(column.name, column.name) for column in product.columns)
         self._loose: frozenset[int] = frozenset()
         self._kept: OrderedDict[frozenset[int], PageDecoder] = OrderedDict()
+        self._kept_fields = 0
 
     def decoder(self, columns: frozenset[int]) -> PageDecoder:
         """Return the decoder for a set of column indices."""
         found = self._kept.get(columns)
         if found is None:
             found = self._kept[columns] = PageDecoder(self, self.product, self._spelling, columns, self._loose)
-            if len(self._kept) > _DECODERS_MAX:
-                self._kept.popitem(last=False)
+            self._kept_fields += len(columns)
+            while self._kept_fields > _FIELDS_KEPT_MAX and len(self._kept) > 1:
+                self._kept_fields -= len(self._kept.popitem(last=False)[0])
         return found
 
     def loosen(self, columns: frozenset[int]) -> None:
@@ -77,6 +80,7 @@ class RowDecoders:
         if not columns <= self._loose:
             self._loose |= columns
             self._kept.clear()
+            self._kept_fields = 0
 
 
 class PageDecoder:
