@@ -7,6 +7,7 @@ Pure. Rejects what the contract does not say how to spell (`PortCannotError`). A
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -27,6 +28,7 @@ KEYS_MAX = 500
 PAGE_MAX = 1_000
 # Legal in a query as they are, and what teams' templates are made of; everything else is percent-encoded.
 _PLAIN = ":(),*!@/"
+_needs_no_quotes = re.compile(r"[A-Za-z0-9_.~:(),*!@/-]*", re.ASCII).fullmatch
 _QUOTES = frozenset("'\"`")
 _LISTS = frozenset((Operator.IN, Operator.NOT_IN))
 
@@ -191,11 +193,13 @@ def _filled(template: str, hole: str, values: list[Any], column: str) -> list[tu
 
 
 def _encoded(text: str) -> str:
-    return quote(text, safe=_PLAIN)
+    return text if _needs_no_quotes(text) else quote(text, safe=_PLAIN)
 
 
 def _text(value: Any) -> str:
     match value:
+        case str():
+            return value
         case bool():
             return "true" if value else "false"
         case dt.datetime():

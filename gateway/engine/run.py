@@ -154,10 +154,13 @@ class Run:
             raise pages.cannot("sort or page partners, because the product has no primary key", "Leave orderBy and cursors out")
         fetched, counts = await self._partners(step, pages, parents.keys, asked, order)
         self.findings.note(step.product, fetched)
-        if order:
-            fetched.rows.sort(key=sorter(pages, order))
         # After the last row of a parent comes an empty page, which still has a total and a page before it.
         groups = grouped(fetched.rows, key_reader(step.target), also=parents.keys if bound.after is not None else ())
+        if order:
+            key = sorter(pages, order)
+            for rows in groups.values():
+                if len(rows) > 1:
+                    rows.sort(key=key)
         lists = _cut(groups, asked.first)
         flat = [row for each in lists for row in each.rows]
         shaped = await self._shaped(step.row_shapes, flat, fetched, [_nested(shape, step, lists, parents) for shape in step.row_shapes])
