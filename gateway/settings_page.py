@@ -1,4 +1,4 @@
-"""The settings as a page of documentation: ``python -m gateway.settings_page > docs/settings.md``."""
+"""The settings as a page of documentation: ``python -m gateway.settings_page > gateway/docs/settings.md``."""
 
 from __future__ import annotations
 

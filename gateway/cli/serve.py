@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "serve",
         help="run the gateway",
         description="Run the gateway from MESHGATE_* variables and a TOML file. SIGTERM and Ctrl-C finish what is in flight.",
-        epilog="example: MESHGATE_HTTP__PORT=8001 meshgate serve --config meshgate.toml    (settings: docs/settings.md)",
+        epilog="example: MESHGATE_HTTP__PORT=8001 meshgate serve --config meshgate.toml    (settings: gateway/docs/settings.md)",
     )
     parser.add_argument("--config", type=Path, help="settings file (default: $MESHGATE_CONFIG)")
     parser.set_defaults(run=_run)

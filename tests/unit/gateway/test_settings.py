@@ -138,8 +138,8 @@ def test_keys_differ_by_purpose_and_secret_and_not_by_process() -> None:
 def test_the_page_of_settings_is_that_of_the_code() -> None:
     from gateway.settings_page import page
 
-    written = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
-    assert written == page(), "run: python -m gateway.settings_page > docs/settings.md"
+    written = (Path(__file__).parents[3] / "gateway" / "docs" / "settings.md").read_text()
+    assert written == page(), "run: python -m gateway.settings_page > gateway/docs/settings.md"
 
 
 def test_every_setting_says_what_it_means() -> None:
