@@ -57,7 +57,7 @@ _ERRORS_MAX = 20
 _NESTED = (dict, list)
 # Measured with tracemalloc over generated operations: what a checked operation and its executables weigh beside their text.
 _CHECKED_BASE_BYTES = 24_000
-_CHECKED_BYTES_PER_CHARACTER = 120
+_CHECKED_BYTES_PER_CHARACTER = 250
 _UNKNOWN_FIELD = re.compile(r"not to include unknown field ['\"](\w+)['\"]")
 
 

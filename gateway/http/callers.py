@@ -25,6 +25,8 @@ __all__ = ["Callers"]
 
 _TIME_MAX_S = 1e12
 _NAMES_MAX = 100
+# Claims take ten times the room of their token: tokens with long lists are remembered in smaller numbers.
+_REMEMBERED_BYTES_MAX = 8 * 1024 * 1024
 _NAME_MAX_CHARACTERS = 256
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 
@@ -34,6 +36,7 @@ class _Remembered:
     caller: Caller
     ends_at_s: float
     generation: int
+    weight: int
     by_purpose: dict[bytes, Caller] = field(default_factory=dict)
 
 
@@ -54,6 +57,7 @@ class Callers:
         self._anonymous = Caller(subject="anonymous", roles=frozenset({anonymous_role})) if anonymous_role is not None else None
         self._clock = clock
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self._remembered_bytes = 0
 
     def remembered(self, authorization: bytes | None, purpose: bytes | None) -> Caller | None:
         """Find a caller whose token was verified before, without waiting; None when it has to be identified."""
@@ -64,7 +68,7 @@ class Callers:
         if entry is None:
             return None
         if self._clock() >= entry.ends_at_s or entry.generation != self._generation:
-            del self._remembered[digest]
+            self._forget(digest)
             return None
         self._remembered.move_to_end(digest)
         if purpose is None:
@@ -87,7 +91,7 @@ class Callers:
         token = _bearer(authorization, self._settings.token_max_bytes)
         generation = self._generation
         verified = self._caller_of(await self._payload(token))
-        self._remember(hashlib.blake2b(authorization, digest_size=32).digest(), verified, generation)
+        self._remember(hashlib.blake2b(authorization, digest_size=32).digest(), verified, generation, weight=len(authorization))
         return verified if purpose is None else _stated(verified, purpose)
 
     def unready(self) -> str | None:
@@ -103,12 +107,19 @@ class Callers:
     def _generation(self) -> int:
         return self._keys.generation if self._keys is not None else 0
 
-    def _remember(self, digest: bytes, caller: Caller, generation: int) -> None:
+    def _remember(self, digest: bytes, caller: Caller, generation: int, *, weight: int) -> None:
         if caller.expires_at_s is None:
             return
-        self._remembered[digest] = _Remembered(caller, caller.expires_at_s + self._settings.leeway_s, generation)
-        while len(self._remembered) > self._settings.remembered_max:
-            self._remembered.popitem(last=False)
+        self._forget(digest)  # two requests may verify one token side by side
+        self._remembered[digest] = _Remembered(caller, caller.expires_at_s + self._settings.leeway_s, generation, weight)
+        self._remembered_bytes += weight
+        while len(self._remembered) > self._settings.remembered_max or self._remembered_bytes > _REMEMBERED_BYTES_MAX:
+            self._forget(next(iter(self._remembered)))
+
+    def _forget(self, digest: bytes) -> None:
+        entry = self._remembered.pop(digest, None)
+        if entry is not None:
+            self._remembered_bytes -= entry.weight
 
     async def _payload(self, token: str) -> dict[str, Any]:
         try:

@@ -10,6 +10,9 @@ from contracts.fields import Field
 from gateway.catalog.snapshot import snapshot_of
 from gateway.compiler import structs
 from gateway.engine.decode import RowDecoders
+from gateway.http.callers import Callers
+from gateway.http.tokens import sign
+from gateway.settings import load
 
 from .lying import STRING, contract
 
@@ -35,3 +38,19 @@ def test_decoders_of_a_wide_product_are_bounded_by_their_fields() -> None:
         columns = frozenset(random.sample(range(500), 480))
         assert decoders.decoder(columns) is decoders.decoder(columns)
     assert sum(map(len, decoders._kept)) <= 8_192
+
+
+async def test_tokens_with_long_claims_are_remembered_in_smaller_numbers() -> None:
+    key = "a key for tests that is long enough to be one"
+    callers = Callers(load(None, {"MESHGATE_AUTH__DEMO_KEY": key}).auth)
+    for number in range(120):
+        claims = {"countries": ["DE", "FR"] * 300, "number": number, "filler": "x" * 1_000}
+        token = sign(["analyst"], claims, purposes=[], domain=None, key=key, lifetime_s=600)
+        await callers.identify(b"Bearer " + token.encode(), None)
+    sized = callers._remembered_bytes
+    assert callers.remembered_count == 120
+    assert sized == sum(entry.weight for entry in callers._remembered.values()) > 500_000
+    callers._remembered_bytes = 8 * 1024 * 1024
+    token = sign(["analyst"], {}, purposes=[], domain=None, key=key, lifetime_s=600)
+    await callers.identify(b"Bearer " + token.encode(), None)
+    assert callers.remembered_count == 120  # the oldest went for the newest
