@@ -27,6 +27,7 @@ async def ticking() -> AsyncIterator[Callable[[], float]]:
     loop = asyncio.get_running_loop()
     loop.call_soon(tick)
     try:
-        yield lambda: longest
+        yield lambda: longest if is_over else max(longest, time.thread_time() - last)
     finally:
         is_over = True
+        longest = max(longest, time.thread_time() - last)  # the turn that the block ended in
