@@ -6,7 +6,7 @@ Decides which columns each read needs, generates the shaping functions and encod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 import msgspec
@@ -54,10 +54,21 @@ def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_
         output=output_class(tuple(pick.key for pick in ruled.plan.picks)),
         members=tuple(members),
         products=tuple((id_, tuple(paths)) for id_, paths in compiling.paths.items()),
+        questions=tuple(_questions(it for member in members if isinstance(member, DomainSteps) for it in member.members)),
         rulings={product.id: ruling_of(product) for product in ruled.plan.products},
         masked=msgspec.json.encode([receipt.entry() for receipt in ruled.masked]),
         denied=msgspec.json.encode([receipt.entry() for receipt in ruled.denied]),
     )
+
+
+def _questions(steps: Iterable[ConnectionStep | KeyStep | PartnerStep | str]) -> Iterator[ConnectionStep | KeyStep]:
+    for step in steps:
+        if isinstance(step, str):
+            continue
+        if not isinstance(step, PartnerStep):
+            yield step
+        shapes = step.row_shapes if isinstance(step, ConnectionStep) else (step.rows,)
+        yield from _questions(child.step for shape in shapes for child in shape.children)
 
 
 class _Compiling:

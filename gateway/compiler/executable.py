@@ -123,6 +123,8 @@ class Executable:
     members: tuple[DomainSteps | ForeignPick | str, ...]
     products: tuple[tuple[str, tuple[str, ...]], ...]
     """(product id, response paths) of every product read."""
+    questions: tuple[ConnectionStep | KeyStep, ...]
+    """Every step that takes arguments, at any depth."""
     rulings: Mapping[str, ProductRuling]
     """Product id -> the ruling that everything here was compiled under."""
     masked: bytes

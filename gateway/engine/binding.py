@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any
 
 from contracts.predicates import Predicate
-from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
+from gateway.compiler.executable import ConnectionStep, Executable
 from gateway.compiler.plan import MISSING
 from gateway.engine.asked import Asked
 from gateway.engine.budget import Bounds
@@ -48,30 +48,12 @@ def bind(
     ``decision``: digest of the caller's decision key; ``rules``: product id -> row rules with this caller's claims.
     """
     found: dict[tuple[str, ...], Bound | tuple[Any, ...]] = {}
-
-    def step(one: ConnectionStep | KeyStep | PartnerStep) -> None:
-        match one:
-            case ConnectionStep():
-                found[one.path] = _connection(one, values, bounds, decision, rules[one.product.id])
-                for shape in one.row_shapes:
-                    children(shape)
-            case KeyStep():
-                check_usable(one.product, frozenset(one.product.primary_key), one.unusable)
-                found[one.path] = key_values(one.product, one.key(values.variables, values.literals))
-                children(one.rows)
-            case PartnerStep():
-                children(one.rows)
-
-    def children(shape: RowShape) -> None:
-        child: Child
-        for child in shape.children:
-            step(child.step)
-
-    for member in executable.members:
-        if isinstance(member, DomainSteps):
-            for it in member.members:
-                if not isinstance(it, str):
-                    step(it)
+    for step in executable.questions:
+        if isinstance(step, ConnectionStep):
+            found[step.path] = _connection(step, values, bounds, decision, rules[step.product.id])
+        else:
+            check_usable(step.product, frozenset(step.product.primary_key), step.unusable)
+            found[step.path] = key_values(step.product, step.key(values.variables, values.literals))
     return found
 
 

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from contracts.fields import Enumeration, FieldType, Kind, List, Map, Record, Scalar, Unit
 from domain_adapters.values import parser_of
 
-__all__ = ["Settle", "can_loosen", "fast_type", "loose_settle", "record_class", "settle_of"]
+__all__ = ["Settle", "can_loosen", "fast_type", "loose_settle", "record_class", "settle_of", "to_utc"]
 
 Settle = Callable[[Any], Any]
 
@@ -106,7 +106,7 @@ def settle_of(type_: FieldType) -> Settle | None:
         case Scalar(kind=Kind.DECIMAL):
             return _decimal(type_)
         case Scalar(kind=Kind.INSTANT, unit=unit) if unit is not Unit.NANOS:
-            return _utc
+            return to_utc
         case List(item=item):
             inner = settle_of(item)
             return None if inner is None else lambda values: [None if it is None else inner(it) for it in values]
@@ -152,5 +152,6 @@ def _decimal(type_: Scalar) -> Settle:
     return settle
 
 
-def _utc(value: dt.datetime) -> dt.datetime:
+def to_utc(value: dt.datetime) -> dt.datetime:
+    """Settle an instant."""
     return value if value.tzinfo is dt.UTC else value.astimezone(dt.UTC)

@@ -22,7 +22,7 @@ from domain_adapters.values import parser_of
 from domain_adapters.wire import raw_json
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import row_attribute
-from gateway.engine.celltypes import LOOSE_TYPE, Settle, can_loosen, fast_type, loose_settle, record_class, settle_of
+from gateway.engine.celltypes import LOOSE_TYPE, Settle, can_loosen, fast_type, loose_settle, record_class, settle_of, to_utc
 from gateway.errors import GatewayError
 
 __all__ = ["COUNT_MAX", "Page", "PageDecoder", "RowDecoders", "generated_at"]
@@ -197,11 +197,13 @@ class PageDecoder:
 def _settler(settles: Mapping[str, Settle]) -> Callable[[list[Any]], None] | None:
     if not settles:
         return None
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"utc": dt.UTC}
     lines = ["def settle(rows):", "    for r in rows:"]
     for place, (attribute, settle) in enumerate(settles.items()):
         names[f"s{place}"] = settle
-        lines.append(f"        if (v := r.{attribute}) is not None: r.{attribute} = s{place}(v)")
+        # Nearly every instant comes in UTC already; a call for each would cost more than decoding it did.
+        unless = " and v.tzinfo is not utc" if settle is to_utc else ""
+        lines.append(f"        if (v := r.{attribute}) is not None{unless}: r.{attribute} = s{place}(v)")
     exec(compile("\n".join(lines), "<settle>", "exec"), names)  # noqa: S102  # made of our own names only
     made: Callable[[list[Any]], None] = names["settle"]
     return made

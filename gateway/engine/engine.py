@@ -34,6 +34,7 @@ from gateway.engine.binding import Values, bind
 from gateway.engine.budget import Bounds, Budget
 from gateway.engine.cells import Tie
 from gateway.engine.decode import RowDecoders
+from gateway.engine.findings import Findings
 from gateway.engine.foreign import answer_foreign
 from gateway.engine.pages import Pages
 from gateway.engine.respond import refusal, reply_bytes
@@ -180,17 +181,18 @@ class Engine:
         view: View,
     ) -> Run:
         budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
-        run = Run(
+        findings = Findings()
+        return Run(
             executable=executable,
             bound=bound,
             rules=rules,
             open=lambda step: self._pages(step, budget, rules[step.product.id]),
             cursors=self._cursors,
             status_of=lambda id_: self.board.product(id_).status.value,
-            foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, run.findings.errors),
+            foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
             long_as_text=frame.long_as_text,
+            findings=findings,
         )
-        return run
 
     def _pages(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Pages:
         product = step.product
