@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from contracts.masks import MaskKind
 from gateway.catalog.snapshot import Product, Relation
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
 from gateway.compiler.plan import (
@@ -30,7 +31,7 @@ from gateway.compiler.plan import (
 )
 from gateway.compiler.shaping import shape_of
 from gateway.compiler.structs import output_class
-from gateway.governance.masks import MaskKeys
+from gateway.governance.masks import MaskKeys, fitting
 from gateway.governance.rule import RuledPlan, RulingOf
 from gateway.governance.ruling import Access, ProductRuling
 
@@ -152,7 +153,7 @@ class _Compiling:
         children: list[Child] = []
         for pick in rows.picks:
             match pick:
-                case ColumnPick(ruling=ruling) if ruling is not None and (ruling.access is not Access.DENIED or ruling.varies):
+                case ColumnPick() if _shows(pick):
                     index = product.index_by_name[pick.column.name]
                     columns.add(index)
                     cells.append((pick.key, index))
@@ -175,6 +176,16 @@ def _binding(product: Product, ruling: ProductRuling) -> bytes:
     fields = tuple((it.column, it.access.value, it.usable) for it in ruling.fields)
     text = repr((product.id, product.contract.revision, ruling.contract, ruling.row_rules, fields))
     return blake2b(text.encode(), digest_size=16).digest()
+
+
+def _shows(pick: ColumnPick) -> bool:
+    """Whether anything of the column's cells gets into the answer. What does not is not read, and cannot be told malformed."""
+    ruling = pick.ruling
+    if ruling is None or ruling.varies or ruling.access is Access.CLEAR:
+        return ruling is not None
+    return (
+        ruling.access is Access.MASKED and ruling.mask is not None and fitting(ruling.mask, pick.column.type).kind is not MaskKind.NULLIFY
+    )
 
 
 def _indices(product: Product, names: Iterable[str]) -> tuple[int, ...]:

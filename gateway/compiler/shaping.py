@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.fields import Field, FieldType, Kind, List, Map, Record, Scalar
+from contracts.masks import MaskKind
 from gateway.compiler.executable import Shape, row_attribute
 from gateway.compiler.plan import ColumnPick, ConnectionPick, MemberPick, PartnerPick, Rows, TypenamePick
 from gateway.compiler.structs import output_class
@@ -94,7 +95,10 @@ class _Writer:
         if ruling.mask is None:
             return "None"
         type_ = pick.column.type
-        mask = mask_function(fitting(ruling.mask, type_), type_, self.keys, self.rows.product.contract.metadata.domain)
+        fit = fitting(ruling.mask, type_)
+        if fit.kind is MaskKind.NULLIFY:
+            return "None"
+        mask = mask_function(fit, type_, self.keys, self.rows.product.contract.metadata.domain)
         return self._finish(pick, f"{self._name(mask)}({cell})")
 
     def _shown(self, pick: ColumnPick, cell: str) -> str:

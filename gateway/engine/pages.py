@@ -31,6 +31,7 @@ from gateway.observe.traces import span
 __all__ = ["OnRead", "Pages", "Walk"]
 
 _EMPTY_PAGES_MAX = 1_000
+_BESIDE_BYTES = 512 * 1024
 
 OnRead = Callable[[str, str, float], None]
 """Told of every upstream read: (product id, outcome, seconds)."""
@@ -146,8 +147,13 @@ class Pages:
             names = tuple(self.product.columns[index].name for index in sorted(needed))
             read = replace(read, select=names or self.product.primary_key or None)
         body = await self._body(read)
+        decode = self._decoders.decoder(needed).decode
         try:
-            return self._decoders.decoder(needed).decode(self.budget.spend(body), must | self._rule_columns)
+            self.budget.spend(body)
+            if len(body) > _BESIDE_BYTES:
+                # Far more than a page should hold, perhaps all of it malformed: beside the loop, which goes on meanwhile.
+                return await asyncio.to_thread(decode, body, must | self._rule_columns)
+            return decode(body, must | self._rule_columns)
         except GatewayError as error:
             raise self._error(error.code.name, error.message, plain=True) from None
 

@@ -16,6 +16,7 @@ from domain_adapters.port import Read
 from gateway.engine.budget import Bounds
 
 from .lying import LEVEL_0, LEVEL_1, STRING, Lying, Mesh, analyst, contract, link, page
+from .ticks import ticking
 
 ORDERS = {"id": STRING, "customer_id": STRING, "country": STRING}
 CUSTOMERS = {"id": STRING, "name": STRING, "age": Scalar(Kind.INT)}
@@ -230,3 +231,22 @@ async def test_which_of_several_partners_is_shown_does_not_follow_the_order_of_a
             answer = await mesh.ask("{ shop { orders { nodes { customer { name } } } } }")
             shown.add((ann, answer.data["shop"]["orders"]["nodes"][0]["customer"]["name"]))
     assert len(shown) == 2  # one for each data set, whatever order the port answers in
+
+
+async def test_a_huge_page_of_malformed_cells_does_not_hold_up_others() -> None:
+    rows = b",".join(b'{"id":"o%d","name":"x","age":"bad"}' % number for number in range(60_000))
+    mesh = Mesh((contract("customers", CUSTOMERS), Lying(lambda _: b'{"data":[' + rows + b"]}")))
+    async with ticking() as longest_s:
+        found = await mesh.ask("{ shop { customers(first: 2) { nodes { id age } } } }")
+    assert found.codes == ["UPSTREAM_INVALID"] * 2
+    assert longest_s() < 0.25  # it was over 0.5
+
+
+async def test_a_column_that_is_always_null_for_the_caller_cannot_be_told_malformed() -> None:
+    masked = {"age": FieldClassification(tags=("pii",), mask=Mask(MaskKind.NULLIFY))}
+    bodies = set()
+    for age in (5, "malformed", None, [1]):
+        port = Lying(partial(_page_of, [{"id": "c1", "name": "Ann", "age": age}]))
+        mesh = Mesh((contract("customers", CUSTOMERS, classified=masked), port))
+        bodies.add((await mesh.ask("{ shop { customers { nodes { id age } } } }")).body)
+    assert len(bodies) == 1
