@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import Any
 
 from graphql import GraphQLSchema, OperationType, print_schema
@@ -281,10 +282,11 @@ class Engine:
 
     def schema(self, view: View, scope: Iterable[str] = ()) -> GraphQLSchema:
         """Build the schema of all products within ``scope`` (globs over ``domain/name``; none: all) that a view is served."""
-        patterns = tuple(scope)
+        # Not fnmatch itself: it remembers 32,768 patterns, and these are the callers'.
+        patterns = [re.compile(translate(glob)) for glob in scope]
         reach = Reach()
         for product in self.snapshot.products.values():
-            if patterns and not any(fnmatchcase(product.id, pattern) for pattern in patterns):
+            if patterns and not any(pattern.match(product.id) for pattern in patterns):
                 continue
             if view.ruling(product.contract).standing is Standing.SERVED:
                 reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from random import Random
 
 import msgspec
@@ -10,11 +11,12 @@ from contracts.fields import Field
 from gateway.catalog.snapshot import snapshot_of
 from gateway.compiler import structs
 from gateway.engine.decode import RowDecoders
+from gateway.exchange import Frame
 from gateway.http.callers import Callers
 from gateway.http.tokens import sign
 from gateway.settings import load
 
-from .lying import STRING, contract
+from .lying import STRING, Mesh, analyst, contract
 
 COLUMNS = [f"c{number}" for number in range(500)]
 
@@ -54,3 +56,12 @@ async def test_tokens_with_long_claims_are_remembered_in_smaller_numbers() -> No
     token = sign(["analyst"], {}, purposes=[], domain=None, key=key, lifetime_s=600)
     await callers.identify(b"Bearer " + token.encode(), None)
     assert callers.remembered_count == 120  # the oldest went for the newest
+
+
+def test_scopes_are_not_remembered() -> None:
+    mesh = Mesh((contract("orders", {"id": STRING}), None))
+    before = fnmatch._compile_pattern.cache_info().currsize  # type: ignore[attr-defined]
+    for number in range(50):
+        frame = Frame(analyst(), 0.0, "r", scope=(f"shop/*{number}", "shop/ord?rs", "other/*"))
+        assert "ShopOrders" in mesh.engine.sdl(frame)
+    assert fnmatch._compile_pattern.cache_info().currsize == before  # type: ignore[attr-defined]
