@@ -52,6 +52,7 @@ from gateway.slo.board import Board
 __all__ = ["Engine"]
 
 _LARGE_CHARACTERS = 2_000
+_LARGE_VALUES = 500
 
 
 class Engine:
@@ -118,7 +119,7 @@ class Engine:
             if self._unprobed:
                 await self._know_ports(executable)
             # Every read ends by itself before the deadline; see `Budget`.
-            data = await run.data()
+            return self._reply(executable, run, await run.data(), frame)
         except GatewayError as error:
             return refusal(error, frame.request_id)
         except TimeoutError:
@@ -126,7 +127,6 @@ class Engine:
         except Exception as error:
             self._on_internal(error, frame.request_id)
             return refusal(GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id), frame.request_id)
-        return self._reply(executable, run, data, frame)
 
     def explained(self, question: Question, frame: Frame) -> Executable:
         """Compile a question for a caller without running it. **Raises** `GatewayError` as answering would."""
@@ -136,11 +136,12 @@ class Engine:
         return self._operations.executable(prepared, given)
 
     async def _compiled(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
-        if len(question.query) <= _LARGE_CHARACTERS or self._operations.find(
-            question.query, question.operation_name, view, long_as_text=frame.long_as_text
+        is_short = len(question.query) <= _LARGE_CHARACTERS
+        if not _is_large(question.variables) and (
+            is_short or self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
         ):
             return self._compile(question, frame, view)
-        # A large document takes long to judge; the loop goes on with other requests meanwhile.
+        # A large document takes long to judge, and so do large variables; the loop goes on with other requests meanwhile.
         async with asyncio.timeout_at(frame.deadline_s):
             return await asyncio.get_running_loop().run_in_executor(self._compiler, self._compile, question, frame, view)
 
@@ -300,3 +301,16 @@ class Engine:
         for id_, names in reach.links.items():
             names.update(it.graphql_name for it in self.snapshot.products[id_].relations if it.target in reach.links)
         return self._slices.of(reach, lambda product: view.ruling(product.contract)).schema
+
+
+def _is_large(variables: Mapping[str, Any] | None) -> bool:
+    count = 0
+    pending: list[Any] = [variables] if variables else []
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict | list):
+            count += len(value)
+            if count > _LARGE_VALUES:
+                return True
+            pending.extend(value.values() if isinstance(value, dict) else value)
+    return False
