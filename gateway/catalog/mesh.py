@@ -172,7 +172,7 @@ def _product(product: Product, context: MeshContext) -> MeshProduct | None:
         accessible=served,
         request_access=meta.owner,
         graphql_field=product.path() if served else None,
-        primary_key=[product.column_by_name[it].graphql_name for it in product.primary_key],
+        primary_key=[product.column_by_name[it].graphql_name for it in product.primary_key if not ruling.field(it).hidden],
         retention=contract.retention.text if contract.retention else None,
         ports=[it.type for it in contract.output_ports],
         objectives=MeshObjectives(
