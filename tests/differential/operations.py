@@ -74,7 +74,7 @@ class _Drawing:
     def draw(self) -> Operation:
         query = self.schema.query_type
         assert query is not None
-        self.size_max = self.random.choice((4, 8, 12, 25))
+        self.size_max = self.random.choice((3, 5, 8, 12, 20))
         body = self._selection(query, 0)
         name = None
         if self.chance(0.4):
