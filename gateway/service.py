@@ -17,7 +17,7 @@ from domain_adapters.endpoint import Endpoint
 from domain_adapters.errors import PortError
 from domain_adapters.kinds import Surroundings, is_served, open_port
 from domain_adapters.port import Call, Port
-from gateway.catalog.snapshot import Product, snapshot_of
+from gateway.catalog.snapshot import Product, tolerant_snapshot_of
 from gateway.compiler.explain import explain
 from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
@@ -42,8 +42,8 @@ def _utc_now() -> dt.datetime:
 def build(settings: Settings, *, metrics: Metrics | None = None, clock: Clock = _utc_now) -> Service:
     """Load contracts and policy and open the ports; nothing is asked of them yet.
 
-    Contracts that do not load are left out and logged: one domain's mistake never takes the others down.
-    **Raises** `contracts.PolicyInvalidError`, `gateway.catalog.snapshot.CatalogError`, `ValueError` (an endpoint's URL).
+    Contracts that do not load, or clash with others, are left out and logged: one domain's mistake never takes the others down.
+    **Raises** `contracts.PolicyInvalidError`, `ValueError` (an endpoint's URL).
     """
     policy = load_policy(settings.policy_file)
     reading = read_catalog(settings.catalog_dir, policy)
@@ -61,9 +61,9 @@ class Service:
         self.reading = reading
         self.metrics = metrics
         self._ports = _opened(settings, reading.contracts)
-        self.snapshot = snapshot_of(reading.contracts, self._ports, keep_spelling=settings.names == "contract")
+        self.snapshot = tolerant_snapshot_of(reading.contracts, self._ports, keep_spelling=settings.names == "contract")
         for finding in self.snapshot.findings:
-            event("relationship_left_out", finding=finding)
+            event("left_out", finding=finding)
         self.board = Board(reading.contracts, clock)
         self.bounds = _bounds(settings)
         self.answerer = Engine(

@@ -28,7 +28,11 @@ _OF_PRODUCT = ("", "Connection", "Edge", "Where", "OrderBy", "Key")
 
 
 class CatalogError(ValueError):
-    """Contracts that cannot be served together; the message names both sides."""
+    """Contracts that cannot be served together; the message names both sides. ``product``: the id of the one to leave out."""
+
+    def __init__(self, message: str, product: str) -> None:
+        super().__init__(message)
+        self.product = product
 
 
 def check_names(products: Iterable[Product]) -> None:
@@ -39,15 +43,15 @@ def check_names(products: Iterable[Product]) -> None:
         domain = product.contract.metadata.domain
         if domain not in domains:
             domains.add(domain)
-            _take(taken, f"{type_name(domain)}Domain", f"domain {domain}")
+            _take(taken, f"{type_name(domain)}Domain", f"domain {domain}", product.id)
         for name, what in _types_of(product):
-            _take(taken, name, what)
+            _take(taken, name, what, product.id)
         _check_spelling(product.contract.fields, product.id)
 
 
-def _take(taken: dict[str, str], name: str, what: str) -> None:
+def _take(taken: dict[str, str], name: str, what: str, product: str) -> None:
     if name in taken:
-        raise CatalogError(f"{what} and {taken[name]} would both be called {name} in GraphQL; rename one of them")
+        raise CatalogError(f"{what} and {taken[name]} would both be called {name} in GraphQL; rename one of them", product)
     taken[name] = what
 
 
@@ -77,7 +81,7 @@ def _check_spelling(fields: tuple[Field, ...], where: str) -> None:
     for field in fields:
         spelling = field.physical_name or field.name
         if (other := spelt.setdefault(spelling, field.name)) != field.name:
-            raise CatalogError(f"{other} and {field.name} of {where} are both read from {spelling}; leave one of them out")
+            raise CatalogError(f"{other} and {field.name} of {where} are both read from {spelling}; leave one of them out", _product(where))
         type_ = field.type
         while isinstance(type_, List):
             type_ = type_.item
@@ -86,12 +90,18 @@ def _check_spelling(fields: tuple[Field, ...], where: str) -> None:
             _check_members(type_, f"{where}, {field.name}")
 
 
+def _product(where: str) -> str:
+    return where.split(",", 1)[0]
+
+
 def _check_members(record: Record, where: str) -> None:
     shown: dict[str, str] = {}
     for member in record.fields:
         name = column_name(member.name)
         if (other := shown.setdefault(name, member.name)) != member.name:
-            raise CatalogError(f"{other} and {member.name} of {where} would both be called {name} in GraphQL; rename one of them")
+            raise CatalogError(
+                f"{other} and {member.name} of {where} would both be called {name} in GraphQL; rename one of them", _product(where)
+            )
 
 
 def can_be_key(type_: FieldType) -> bool:

@@ -7,7 +7,7 @@ finding). Touches nothing; a new snapshot replaces the old one whole, running re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.fields import Field, FieldType, List, Map, Record, Scalar
@@ -16,7 +16,7 @@ from domain_adapters.port import Port
 from gateway.catalog.clashes import CatalogError, can_be_key, check_names
 from gateway.catalog.names import column_name, field_name, type_name
 
-__all__ = ["CatalogError", "Column", "Domain", "Product", "Relation", "Snapshot", "snapshot_of"]
+__all__ = ["CatalogError", "Column", "Domain", "Product", "Relation", "Snapshot", "snapshot_of", "tolerant_snapshot_of"]
 
 RESERVED_FIELDS = frozenset({"mesh", "_service", "_entities", "node"})
 
@@ -126,6 +126,23 @@ def snapshot_of(
     return Snapshot(revision, linked, _domains(linked.values()), tuple(findings))
 
 
+def tolerant_snapshot_of(
+    contracts: Iterable[Contract], ports: Mapping[str, tuple[Port, ...]], *, revision: str = "0", keep_spelling: bool = False
+) -> Snapshot:
+    """Put under one roof what can stand together: of two that clash, the second is left out, with a finding."""
+    kept = list(contracts)
+    findings: list[str] = []
+    while True:
+        try:
+            snapshot = snapshot_of(kept, ports, revision=revision, keep_spelling=keep_spelling)
+        except CatalogError as clash:
+            findings.append(f"{clash.product} is left out: {clash}")
+            key, _, major = clash.product.partition("@")
+            kept = [it for it in kept if it.key != key or (major and str(it.major) != major)]
+        else:
+            return replace(snapshot, findings=(*findings, *snapshot.findings))
+
+
 def _newest_first(contracts: Iterable[Contract]) -> list[tuple[str, Contract]]:
     by_key: dict[str, list[Contract]] = {}
     for contract in contracts:
@@ -172,7 +189,8 @@ def _unique(columns: tuple[Column, ...], product: str) -> dict[str, Column]:
         if (other := found.setdefault(column.graphql_name, column)) is not column:
             raise CatalogError(
                 f"columns {other.name} and {column.name} of {product} would both be called {column.graphql_name} in GraphQL; "
-                "rename one of them"
+                "rename one of them",
+                product,
             )
     return found
 
@@ -230,14 +248,20 @@ def _domains(products: Iterable[Product]) -> dict[str, Domain]:
         domain = product.contract.metadata.domain
         if (other := names.setdefault(product.domain_field, domain)) != domain or product.domain_field in RESERVED_FIELDS:
             taken = f"domain {other}" if other != domain else "a field of the gateway"
-            raise CatalogError(f"domain {domain} and {taken} would both be called {product.domain_field} in GraphQL; rename the domain")
+            raise CatalogError(
+                f"domain {domain} and {taken} would both be called {product.domain_field} in GraphQL; rename the domain", product.id
+            )
         fields = grouped.setdefault(product.domain_field, {})
         for name in (product.graphql_name, f"{product.graphql_name}ByKey"):
             if name in fields:
-                raise CatalogError(f"{product.id} and {fields[name].id} would both be called {name} in GraphQL; rename one of them")
+                raise CatalogError(
+                    f"{product.id} and {fields[name].id} would both be called {name} in GraphQL; rename one of them", product.id
+                )
         fields[product.graphql_name] = product
     for field_, fields in grouped.items():
         for name in fields:
             if name.endswith("ByKey") and name.removesuffix("ByKey") in fields:
-                raise CatalogError(f"{fields[name].id} would be taken for the look-up by key of another product of {field_}; rename it")
+                raise CatalogError(
+                    f"{fields[name].id} would be taken for the look-up by key of another product of {field_}; rename it", fields[name].id
+                )
     return {name: Domain(names[name], name, f"{type_name(names[name])}Domain", fields) for name, fields in sorted(grouped.items())}

@@ -51,7 +51,6 @@ def service_of(settings: Settings) -> Service:
     """Build the gateway's inside for a command."""
     from contracts.errors import ContractError
     from gateway import service
-    from gateway.catalog.snapshot import CatalogError
 
-    with told(ContractError, CatalogError, ValueError):
+    with told(ContractError, ValueError):
         return service.build(settings)

@@ -40,7 +40,7 @@ _SAMPLE_EVERY = 256
 class Page:
     """One decoded page. ``bad``: (row, column index) of cells that did not keep their type; ``dropped``: rows lost to that.
 
-    ``groups`` as sent (plain JSON values); ``total``: the port's own figure, never shown.
+    ``groups`` as sent, and ``metadata``: plain JSON values.
     """
 
     rows: list[Any]

@@ -15,7 +15,7 @@ from typing import Any
 
 from contracts.fields import Kind, Scalar, Unit
 from contracts.predicates import TRUE, Compare, Operator, Predicate, columns_of, conjunction, disjunction
-from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError
+from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError, ReadInvalidError
 from domain_adapters.port import Port, Read
 from domain_adapters.values import canonical_instant
 from gateway.catalog.snapshot import Product
@@ -169,6 +169,9 @@ class Pages:
         except PortBrokenPromiseError as error:
             outcome = "invalid"
             raise self.invalid(error.reason) from error
+        except ReadInvalidError as error:
+            outcome = "refused"
+            raise self._error("LIMIT_EXCEEDED", "takes no question of this size", hint="Ask with fewer or shorter values.") from error
         except PortRefusedError as error:
             outcome = "refused"
             raise self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason) from error

@@ -6,6 +6,7 @@ depend on the operation alone, but for chunking.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,9 @@ from gateway.errors import GatewayError
 from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
 
 __all__ = ["Open", "Run"]
+
+_ROWS_AT_ONCE = 1_000
+"""Rows shaped between two turns of the event loop."""
 
 Open = Callable[[Step], Pages]
 """A step -> the pages that serve it in this request."""
@@ -98,17 +102,24 @@ class Run:
         if fetched.bad:
             self.findings.bad_cells(shapes, rows, fetched, locate)
         if not any(shape.children for shape in shapes):
-            return [self._shape(shape, rows, ()) for shape in shapes]
+            return [await self._shape(shape, rows, ()) for shape in shapes]
         asks = [
             self._child(child, Parents(rows, child.own, place))
             for shape, place in zip(shapes, locate, strict=True)
             for child in shape.children
         ]
         partners = iter(await together(asks))
-        return [self._shape(shape, rows, [next(partners) for _ in shape.children]) for shape in shapes]
+        return [await self._shape(shape, rows, [next(partners) for _ in shape.children]) for shape in shapes]
 
-    def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners]) -> list[Any]:
-        return shape.shape(rows, partners, self._tests(shape) if shape.tests else ())
+    async def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners]) -> list[Any]:
+        tests = self._tests(shape) if shape.tests else ()
+        if len(rows) <= _ROWS_AT_ONCE:
+            return shape.shape(rows, partners, tests)
+        found: list[Any] = []
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            found += shape.shape(rows[start : start + _ROWS_AT_ONCE], partners, tests)
+            await asyncio.sleep(0)
+        return found
 
     def _tests(self, shape: RowShape) -> list[Callable[[Any], bool | None]]:
         cells = Cells(shape.product)

@@ -7,6 +7,7 @@ import pytest
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar
 from gateway.catalog.clashes import OWN_TYPES, CatalogError
 from gateway.catalog.mesh import mesh_schema
+from gateway.catalog.snapshot import tolerant_snapshot_of
 
 from .lying import STRING, Lying, Mesh, contract, link, page
 
@@ -67,3 +68,11 @@ async def test_a_relationship_over_values_that_nothing_is_found_by_is_left_out(t
     assert len(mesh.engine.snapshot.findings) == 1
     found = await mesh.ask("{ shop { orders { nodes { id self { id } } } } }")
     assert (mesh.failures, found.codes) == ([], ["GRAPHQL_VALIDATION_FAILED"])
+
+
+def test_a_product_that_clashes_is_left_out_with_a_finding_and_the_others_are_served() -> None:
+    contracts = [contract(name, {"id": STRING}, domain=domain) for domain, name in (("shop", "things"), ("date", "time"), ("shop", "others"))]
+    snapshot = tolerant_snapshot_of(contracts, {})
+    assert set(snapshot.products) == {"shop/things", "shop/others"}
+    (finding,) = snapshot.findings
+    assert finding.startswith("date/time is left out: ")
