@@ -25,6 +25,7 @@ from starlette.routing import Route
 from contracts.load import load_contract
 from contracts.model import Contract
 from domain_adapters.errors import PortCannotError, PortError, PortRefusedError, PortUnavailableError, ReadInvalidError, SourceError
+from domain_adapters.level0 import spelling_of
 from domain_adapters.mock import mock_rows
 from domain_adapters.port import Call, Capabilities, Port, Read
 from domain_adapters.query import canonical_since, decode_read
@@ -173,8 +174,11 @@ def _routes(product: Served, limits: Limits, gate: _Gate) -> list[Route]:
     call = Call(timeout_s=limits.timeout_s)
     schema = msgspec.json.encode(schema_document(contract))
 
+    spelling = _spelling(contract, path)
+
     async def page(request: Request) -> Response:
-        return _json(await port.read(_page_read(request, port.capabilities), call))
+        body = await port.read(_page_read(request, port.capabilities), call)
+        return _json(_respelt(body, spelling) if spelling else body)
 
     async def query(request: Request) -> Response:
         read = decode_read(await _body(request, limits.body_max_bytes), contract)
@@ -197,6 +201,26 @@ def _routes(product: Served, limits: Limits, gate: _Gate) -> list[Route]:
     if 1 in product.levels:
         answers += [(f"{path}/query", "POST", query), (f"{path}/capabilities", "GET", capabilities)]
     return [Route(at, gate.guarded(answer), methods=[method]) for at, method, answer in answers]
+
+
+class _Rows(msgspec.Struct, forbid_unknown_fields=False):
+    data: list[dict[str, msgspec.Raw]]
+    nextCursor: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815  # the wire's spelling
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def _spelling(contract: Contract, path: str) -> dict[str, str]:
+    """Say which columns level 0 spells otherwise here than the contract does; level 1 always speaks the contract's names."""
+    for output in contract.output_ports:
+        if output.type == "rest-api" and (output.path or "").strip("/") == path.strip("/"):
+            return {name: spelt for name, spelt in spelling_of(contract, output).items() if name != spelt}
+    return {}
+
+
+def _respelt(body: bytes, spelling: Mapping[str, str]) -> bytes:
+    page = msgspec.json.decode(body, type=_Rows)
+    page.data = [{spelling.get(name, name): value for name, value in row.items()} for row in page.data]
+    return msgspec.json.encode(page)
 
 
 def _page_read(request: Request, can: Capabilities) -> Read:

@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.model import Contract
 from domain_adapters.port import Port
 from domain_adapters.serve import Served, site
 from domain_adapters.sources import Rows
@@ -126,11 +125,7 @@ async def running(world: World) -> Running:
 
 @contextlib.asynccontextmanager
 async def over_http(world: World, level: int) -> AsyncIterator[Asked]:
-    """Serve a world's products over one level of the protocol, and make an engine that reads them there.
-
-    Our own server spells columns as the contract does at both levels, so physical names are left out.
-    """
-    world.contracts = [_without_physical_names(contract) for contract in world.contracts]
+    """Serve a world's products over one level of the protocol, and make an engine that reads them there."""
     served = [contract for contract in world.contracts if contract.key not in world.absent]
     ports = [await open_sql(contract, Rows(world.rows[contract.key]), clock=lambda: NOW, cursors=1) for contract in served]
     app = site(tuple(Served(contract, port, levels=frozenset({level})) for contract, port in zip(served, ports, strict=True)))
@@ -145,10 +140,6 @@ async def over_http(world: World, level: int) -> AsyncIterator[Asked]:
         finally:
             for (port,) in found.values():
                 await port.aclose()
-
-
-def _without_physical_names(contract: Contract) -> Contract:
-    return contract.model_copy(update={"fields": tuple(replace(field, physical_name=None) for field in contract.fields)})
 
 
 def hash_of(text: str) -> int:

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from contracts.fields import Field, Kind, Scalar
+from contracts.model import OutputPort
 from domain_adapters.errors import PortBrokenPromiseError, PortError, PortRefusedError, PortUnavailableError, SourceError
 from domain_adapters.port import Call, Capabilities, Read
 from domain_adapters.serve import Limits, Served, app, path_of, run, site
@@ -36,6 +38,21 @@ async def test_since_the_beginning_of_time_means_all_rows(client: httpx.AsyncCli
         page = (await client.get("/things", params={"since": since})).json()
         assert len(page["data"]) == 11
     assert len((await client.get("/things", params={"since": "1970-01-01T00:00:01Z"})).json()["data"]) == 10
+
+
+async def test_level_0_spells_columns_as_its_port_does_and_level_1_as_the_contract() -> None:
+    camel = OutputPort(type="rest-api", path="/things", naming="camelCase")
+    fields = (Field("unit_price", Scalar(Kind.INT)), Field("name", Scalar(Kind.STRING), physical_name="TITLE"))
+    contract = product(*fields).model_copy(update={"output_ports": (camel,)})
+    port = await open_sql(contract, Rows([{"id": 1, "unit_price": 5, "name": "a"}]))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app(contract, port)), base_url="http://x") as client:
+        level_0 = (await client.get("/things")).json()
+        level_1 = (await client.post("/things/query", content="{}", headers=JSON)).json()
+    await port.aclose()
+    assert level_0["data"] == [{"id": 1, "unitPrice": 5, "TITLE": "a"}]
+    assert level_1["data"] == [{"id": 1, "unit_price": 5, "name": "a"}]
+    assert level_0["metadata"]["version"] == level_1["metadata"]["version"]
+    assert level_0["nextCursor"] is None
 
 
 async def test_pages_follow_the_cursor(client: httpx.AsyncClient) -> None:
