@@ -16,8 +16,9 @@ demo: $(VENV)/.installed ## three domains and the gateway, on loopback; Ctrl-C s
 
 test: check $(VENV)/.installed ## everything CI runs
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest tests
-	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --fail-under=95
+	@$(BIN)/python -m pytest tests --ignore tests/bench --numprocesses 2 --dist loadscope --cov --cov-report= --durations 10
+	@$(BIN)/python -m pytest tests/bench
+	@$(BIN)/coverage report --fail-under=95
 
 check: $(VENV)/.installed ## format, lint, types, imports
 	@$(BIN)/ruff format --check --quiet .
