@@ -71,7 +71,9 @@ async def test_a_relationship_over_values_that_nothing_is_found_by_is_left_out(t
 
 
 def test_a_product_that_clashes_is_left_out_with_a_finding_and_the_others_are_served() -> None:
-    contracts = [contract(name, {"id": STRING}, domain=domain) for domain, name in (("shop", "things"), ("date", "time"), ("shop", "others"))]
+    contracts = [
+        contract(name, {"id": STRING}, domain=domain) for domain, name in (("shop", "things"), ("date", "time"), ("shop", "others"))
+    ]
     snapshot = tolerant_snapshot_of(contracts, {})
     assert set(snapshot.products) == {"shop/things", "shop/others"}
     (finding,) = snapshot.findings
