@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from gateway.caller import Caller
-from gateway.errors import Code
+from gateway.errors import Code, GatewayError
 
-__all__ = ["Answerer", "Frame", "Question", "Reply"]
+__all__ = ["Answerer", "Form", "Frame", "Question", "Reply", "Stream"]
+
+
+class Form(StrEnum):
+    """What one flat list can be answered as beside JSON. ``CSV_EXACT``: CSV whose text may look like a formula."""
+
+    CSV = "csv"
+    CSV_EXACT = "csv-exact"
+    JSONL = "jsonl"
+    ARROW = "arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +67,30 @@ class Reply:
     products: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that leaves piece by piece. ``name``: of the list, fit for a file.
+
+    ``rest``: what follows the first piece, to be closed by who takes it; raises `GatewayError` when it cannot be had.
+    ``last_words``: what may be written in that case to tell it, None where only breaking off tells it.
+    """
+
+    name: str
+    headers: tuple[tuple[str, str], ...]
+    first: bytes
+    rest: AsyncGenerator[bytes, None]
+    last_words: Callable[[GatewayError], bytes | None]
+    products: tuple[str, ...] = ()
+
+
 class Answerer(Protocol):
     """What the HTTP rim needs of the rest of the gateway."""
 
     async def answer(self, question: Question, frame: Frame) -> Reply:
         """Answer a question, whatever happens: errors become replies; only cancellation leaves as an exception."""
+
+    async def stream(self, question: Question, frame: Frame, form: Form) -> Stream | Reply:
+        """Begin to answer a question in another form: its first piece is made already. A refusal is a reply."""
 
     def sdl(self, frame: Frame) -> str:
         """Print the schema of the caller's view (within ``frame.scope``). Raises `GatewayError` when it is too large unscoped."""

@@ -179,6 +179,7 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         rows_default=limits.rows_default,
         rows_max=limits.rows_max,
+        stream_rows_max=limits.stream_rows_max,
         scan_rows_max=limits.scan_rows_max,
         keys_max=limits.keys_max,
         upstream_timeout_s=settings.timeouts.upstream_s,

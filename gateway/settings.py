@@ -123,6 +123,7 @@ class HttpSettings(Section):
     body_max_bytes: Positive = Field(1_048_576, description="Largest request body, also after decompression.")
     header_max_bytes: Positive = Field(32_768, description="Largest request head; more closes the connection.")
     concurrent_max: Positive = Field(1_000, description="Requests answered at the same time; more get 503 `OVERLOADED`.")
+    streams_max: Positive = Field(16, description="CSV, JSON lines and Arrow answers sent at the same time; more get 503 `OVERLOADED`.")
     draft_statuses: bool = Field(False, description="Answer 294 for partial data and 422 for invalid operations, as the 2026 draft wants.")
     graphiql: bool = Field(True, description="Serve GraphiQL to browsers at `/graphql`.")
     cors_origins: Names = Field((), description="Origins whose pages may call the gateway. None by default.")
@@ -152,6 +153,7 @@ class Limits(Section):
     value_depth_max: Positive = Field(20, description="Lists and input objects nested in one argument or variable.")
     rows_default: Positive = Field(20, description="Rows of a connection without `first`.")
     rows_max: Positive = Field(1_000, description="Largest `first`, in rows or groups.")
+    stream_rows_max: Positive = Field(10_000_000, description="Largest `first` of a list asked for as CSV, JSON lines or Arrow.")
     scan_rows_max: Positive = Field(200_000, description="Rows the gateway may read to do what a port cannot.")
     keys_max: Positive = Field(10_000, description="Keys passed from one product to the next in one operation.")
 
@@ -160,6 +162,8 @@ class TimeoutSettings(Section):
     """How long things may take."""
 
     request_s: Seconds = Field(30.0, description="A whole request; what is not there by then is answered as `DEADLINE_EXCEEDED`.")
+    stream_s: Seconds = Field(900.0, description="A whole answer as CSV, JSON lines or Arrow, until its last byte is taken.")
+    stall_s: Seconds = Field(60.0, description="How long a client may take nothing of such an answer.")
     upstream_s: Seconds = Field(10.0, description="One upstream read.")
     connect_s: Seconds = Field(3.0, description="Connecting to an upstream.")
     head_s: Seconds = Field(10.0, description="Receiving a request's head.")
@@ -313,5 +317,7 @@ def _check(settings: Settings) -> None:
         problems.append("auth.demo_key: the published demo key is good for loopback only; choose another, or http.host 127.0.0.1")
     if settings.limits.rows_default > settings.limits.rows_max:
         problems.append("limits.rows_default: must not be larger than limits.rows_max")
+    if settings.limits.rows_max > settings.limits.stream_rows_max:
+        problems.append("limits.rows_max: must not be larger than limits.stream_rows_max")
     if problems:
         raise SettingsError(problems)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import sys
+from copy import copy
+from dataclasses import dataclass, replace
 
 from domain_adapters.port import Call
 from gateway.errors import GatewayError
@@ -13,7 +15,10 @@ __all__ = ["Bounds", "Budget"]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The settings behind every budget. ``upstream_timeout_s``: for one read; ``body_max_bytes``: of one page, unpacked."""
+    """The settings behind every budget. ``upstream_timeout_s``: for one read; ``body_max_bytes``: of one page, unpacked.
+
+    ``stream_rows_max``: of a list that is streamed, read as well as answered.
+    """
 
     rows_default: int = 20
     rows_max: int = 1_000
@@ -22,6 +27,7 @@ class Bounds:
     upstream_timeout_s: float = 10.0
     body_max_bytes: int = 64 * 1024 * 1024
     request_bytes_max: int = 512 * 1024 * 1024
+    stream_rows_max: int = 10_000_000
 
 
 # Of the time for a request, what is left for shaping and sending when reads have used up theirs.
@@ -41,6 +47,13 @@ class Budget:
         self.headers = headers
         self.calls = 0
         self._bytes_left = bounds.request_bytes_max
+
+    def streamed(self) -> Budget:
+        """Give the same time for a list that is streamed: rows up to ``stream_rows_max``, and bytes bounded page by page alone."""
+        found = copy(self)
+        found.bounds = replace(self.bounds, scan_rows_max=self.bounds.stream_rows_max)
+        found._bytes_left = sys.maxsize
+        return found
 
     def call(self) -> Call:
         """Frame the next upstream call. Raises: DEADLINE_EXCEEDED when there is no time left for it."""

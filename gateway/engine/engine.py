@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
 from fnmatch import translate
 from typing import Any
 
@@ -28,20 +30,23 @@ from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.documents import read_document
 from gateway.compiler.executable import Executable, Step
+from gateway.compiler.flat import flat_list
 from gateway.compiler.limits import Limits
 from gateway.compiler.operations import Operations, Prepared
 from gateway.compiler.plan import ForeignPick
-from gateway.engine.binding import Values, bind
+from gateway.engine.binding import Bound, Values, bind
 from gateway.engine.budget import Bounds, Budget
 from gateway.engine.cells import Tie
 from gateway.engine.decode import RowDecoders
 from gateway.engine.findings import Findings
 from gateway.engine.foreign import answer_foreign
+from gateway.engine.forms.writers import writer_of
 from gateway.engine.pages import Pages
-from gateway.engine.respond import refusal, reply_bytes
+from gateway.engine.respond import refusal, reply_bytes, stream_headers
 from gateway.engine.run import Run
+from gateway.engine.stream import StrictFindings, pieces
 from gateway.errors import GatewayError
-from gateway.exchange import Frame, Question, Reply
+from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.governance.cursors import CursorCodec
 from gateway.governance.masks import MaskKeys, mask_function
 from gateway.governance.rows import BoundRules
@@ -128,6 +133,19 @@ class Engine:
             self._on_internal(error, frame.request_id)
             return refusal(GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id), frame.request_id)
 
+    async def stream(self, question: Question, frame: Frame, form: Form) -> Stream | Reply:
+        """Begin to answer a question in another form; what fails before the first piece is a refusal. Never raises but for cancellation."""
+        try:
+            async with asyncio.timeout_at(frame.deadline_s):
+                return await self._streamed(question, frame, form)
+        except GatewayError as error:
+            return refusal(error, frame.request_id)
+        except TimeoutError:
+            return refusal(GatewayError("DEADLINE_EXCEEDED", "The time for this request is over."), frame.request_id)
+        except Exception as error:
+            self._on_internal(error, frame.request_id)
+            return refusal(GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id), frame.request_id)
+
     def explained(self, question: Question, frame: Frame) -> Executable:
         """Compile a question for a caller without running it. **Raises** `GatewayError` as answering would."""
         view = self._views.of(frame.caller, self._clock())
@@ -160,6 +178,52 @@ class Engine:
                     raise GatewayError("METHOD_NOT_ALLOWED", "GET is for queries only.")
             found = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
         return found
+
+    async def _streamed(self, question: Question, frame: Frame, form: Form) -> Stream:
+        frame = replace(frame, long_as_text=frame.long_as_text and form is Form.JSONL)
+        view = self._views.of(frame.caller, self._clock())
+        prepared, variables, executable = await self._compiled(question, frame, view)
+        flat = flat_list(executable)
+        rules = self._bound_rules(executable, frame.caller)
+        bounds = replace(self.bounds, rows_max=self.bounds.stream_rows_max)
+        bound = bind(executable, Values(variables, prepared.literals), bounds, decision=view.digest, rules=rules)
+        products = tuple(id_ for id_, _ in executable.products)
+        slo = self.board.status(products)
+        about = {"mesh.slo": self.board.block(executable.products), "mesh.masked": executable.masked, "mesh.denied": executable.denied}
+        writer = await writer_of(form, flat, about)
+        if self._unprobed:
+            await self._know_ports(executable)
+        run = Run(
+            executable=executable,
+            bound=bound,
+            rules=rules,
+            # Every batch has a budget of its own but for the time.
+            open=lambda step: self._pages(step, Budget(self.bounds, frame.deadline_s, frame.upstream_headers), rules[step.product.id]),
+            cursors=self._cursors,
+            status_of=lambda id_: self.board.product(id_).status.value,
+            foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, run.findings.errors),
+            long_as_text=frame.long_as_text,
+            findings=StrictFindings(),
+        )
+        asked = bound[flat.step.path]
+        assert isinstance(asked, Bound)
+        rest = self._guarded(pieces(run, flat, writer), run, frame)
+        first = await anext(rest)
+        return Stream(flat.name, stream_headers(executable, slo, asked.asked.first), first, rest, writer.failure, products)
+
+    async def _guarded(self, source: AsyncGenerator[bytes, None], run: Run, frame: Frame) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(source):
+                async for piece in source:
+                    yield piece
+        except GatewayError:
+            raise
+        except Exception as error:
+            self._on_internal(error, frame.request_id)
+            raise GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id) from None
+        finally:
+            for product, dropped in run.findings.dropped.items():
+                self._on_dropped(product, dropped)
 
     def _bound_rules(self, executable: Executable, caller: Caller) -> dict[str, tuple[Predicate, ...]]:
         products = self.snapshot.products

@@ -20,7 +20,7 @@ from gateway.engine.positions import PagePlace, after, fingerprint, pack_keyset,
 from gateway.engine.pushdown import can_push, divide
 from gateway.errors import GatewayError
 
-__all__ = ["full_order", "read_list"]
+__all__ = ["full_order", "read_list", "verify_place"]
 
 
 def full_order(product: Product, order: tuple[Order, ...]) -> tuple[Order, ...]:
@@ -129,7 +129,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     offset, unverified = place.offset, place
     walk = pages.walk(read, pages.visible | keyed | cells.indices(columns_of(left)))
     while (page := await walk.next()) is not None:
-        _verify(unverified, page.rows, prints, pages.product)
+        verify_place(unverified, page.rows, prints, pages.product)
         unverified = PagePlace()
         fetched.take(page, pages.port)
         for row in page.rows[offset:]:
@@ -154,8 +154,8 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     return fetched
 
 
-def _verify(place: PagePlace, rows: list[Any], prints: Sequence[Cell], product: Product) -> None:
-    """Refuse to go on from a place in a page that changed since."""
+def verify_place(place: PagePlace, rows: list[Any], prints: Sequence[Cell], product: Product) -> None:
+    """Refuse to go on from a place in a page that changed since. **Raises** `GatewayError` CURSOR_EXPIRED."""
     if not place.offset:
         return
     if place.offset > len(rows) or fingerprint([cell(rows[place.offset - 1]) for cell in prints]) != place.print_:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
+from gateway.compiler.executable import Executable
 from gateway.errors import GatewayError, RefusedError
 from gateway.exchange import Reply
 
-__all__ = ["refusal", "reply_bytes"]
+__all__ = ["refusal", "reply_bytes", "stream_headers"]
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
+_HEADER_CHARACTERS_MAX = 4_000
 _BYPASS = b',"cache":{"status":"BYPASS","ageSeconds":0.0}'
 
 
@@ -35,3 +37,29 @@ def refusal(error: GatewayError, request_id: str) -> Reply:
     for entry in entries:
         entry["extensions"]["requestId"] = request_id
     return Reply(_encode({"errors": entries}), has_data=False, refusal=error.code, has_errors=True)
+
+
+def stream_headers(executable: Executable, slo: str, first: int) -> tuple[tuple[str, str], ...]:
+    """Write the receipts of an answer that has no place for them in its body: ``Mesh-Masked: path:mask, ...``.
+
+    ``Mesh-First``: how many rows it has at most, whether that was asked for or is the default.
+    """
+    headers = [("Mesh-Slo-Status", slo), ("Mesh-First", str(first))]
+    if masked := executable.ruled.masked:
+        headers.append(("Mesh-Masked", _joined(f"{it.path}:{it.mask}" for it in masked)))
+    if denied := executable.ruled.denied:
+        headers.append(("Mesh-Denied", _joined(it.path for it in denied)))
+    return tuple(headers)
+
+
+def _joined(items: Iterable[str]) -> str:
+    # Servers and proxies refuse long heads, so what is too much is counted; the JSON answer has all of it.
+    shown: list[str] = []
+    size = more = 0
+    for item in items:
+        size += len(item) + 2
+        if size <= _HEADER_CHARACTERS_MAX:
+            shown.append(item)
+        else:
+            more += 1
+    return ", ".join([*shown, f"+{more}"] if more else shown)

@@ -86,6 +86,14 @@ class Run:
         share = Share(shaped, 0, len(fetched.rows), sealed, fetched.has_next, fetched.has_previous, fetched.count)
         return self._object(step, share, fetched)
 
+    async def batch(self, step: ConnectionStep, fetched: Fetched, start: int) -> list[Any]:
+        """Shape a batch of a flat list's rows. ``start``: place of its first row in the list."""
+        self.findings.note(step.product, fetched)
+        (shape,) = step.row_shapes
+        place = list_locator(shape, step.path)
+        (shaped,) = await self._shaped((shape,), fetched.rows, fetched, [lambda index: place(start + index)])
+        return shaped
+
     async def _single(self, step: KeyStep) -> Any:
         values: Key = self.bound[step.path]
         fetched = await read_partners(self.open(step), step.product.primary_key, [values])

@@ -16,10 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.caller import Caller
 from gateway.errors import GatewayError
-from gateway.exchange import Answerer, Question, Reply
+from gateway.exchange import Answerer, Question, Reply, Stream
 from gateway.http import body as bodies
 from gateway.http import parameters
 from gateway.http.callers import Callers
+from gateway.http.forms import Streams, asked_media
 from gateway.http.graphiql import Page
 from gateway.http.heads import Head, caller_of, frame_of, pick
 from gateway.http.negotiation import HTML, JSON, RESPONSE_JSON, Media, is_json, negotiate
@@ -57,6 +58,7 @@ class GraphQLEndpoint:
         self._callers = callers
         self._settings = settings.http
         self._timeouts = settings.timeouts
+        self._streams = Streams(settings.http.streams_max, settings.timeouts.stall_s)
         self._log_all = settings.observe.log_requests == "all"
         self._slow_s = settings.observe.slow_s
         self._metrics = metrics
@@ -72,7 +74,7 @@ class GraphQLEndpoint:
         trace = traces.begin(head.get(b"traceparent"), head.get(b"tracestate"))
         media = negotiate(head.get(b"accept"), html=self._page is not None and scope["method"] == "GET")
         code, status = "CLIENT_GONE", 499
-        reply: Reply | None = None
+        reply: Reply | Stream | None = None
         caller: Caller | None = None
         self._in_flight += 1
         try:
@@ -80,6 +82,8 @@ class GraphQLEndpoint:
                 code, status = "OK", 200
                 await self._page.send(send)
                 return
+            if scope["query_string"]:
+                media = asked_media(scope["query_string"]) or media
             if self._in_flight > self._settings.concurrent_max:
                 raise RefusalError("OVERLOADED", "The gateway is answering as many requests as it may.", headers=((b"retry-after", b"1"),))
             if media is None:
@@ -87,7 +91,14 @@ class GraphQLEndpoint:
             _check_form(scope["method"], head)
             # Before the body: who may not ask sends nothing that is kept.
             caller = await caller_of(head, self._callers)
-            reply = await self._reply(scope, receive, head, caller, trace)
+            if media.form is not None:
+                form, media = media, RESPONSE_JSON  # what refusals leave as
+                reply, failure = await self._form(scope, receive, send, form, head, caller, trace)
+                if isinstance(reply, Stream):
+                    code, status = "OK" if failure is None else failure.code.name, 200
+                    return
+            else:
+                reply = await self._reply(scope, receive, head, caller, trace)
             code = reply.refusal.name if reply.refusal is not None else "PARTIAL" if reply.has_errors else "OK"
             status = status_of(reply, media, draft=self._settings.draft_statuses)
             await _send(send, status, media, body=reply.body, request_id=trace.request_id, headers=_reply_headers(reply, status))
@@ -115,13 +126,25 @@ class GraphQLEndpoint:
         frame = frame_of(head, caller, trace, deadline_s=deadline_s, queries_only=scope["method"] == "GET")
         return await watched(self._answerer.answer(question, frame), receive, deadline_s)
 
+    async def _form(
+        self, scope: Scope, receive: Receive, send: Send, media: Media, head: Head, caller: Caller, trace: traces.RequestTrace
+    ) -> tuple[Reply | Stream, GatewayError | None]:
+        assert media.form is not None
+        with self._streams.place():
+            question = await self._question(scope, receive, head)
+            deadline_s = asyncio.get_running_loop().time() + self._timeouts.stream_s
+            frame = frame_of(head, caller, trace, deadline_s=deadline_s, queries_only=scope["method"] == "GET")
+            asking = self._answerer.stream(question, frame, media.form)
+            headers = [(b"x-request-id", trace.request_id.encode()), *_ALWAYS]
+            return await self._streams.answer(asking, receive, send, media=media, headers=headers, deadline_s=deadline_s)
+
     async def _question(self, scope: Scope, receive: Receive, head: Head) -> Question:
         if scope["method"] == "GET":
             return parameters.from_query_string(scope["query_string"])
         return parameters.from_body(await bodies.read(receive, head, self._settings.body_max_bytes, self._timeouts.body_s))
 
     def _note(
-        self, code: str, status: int, duration_s: float, trace: traces.RequestTrace, *, caller: Caller | None, reply: Reply | None
+        self, code: str, status: int, duration_s: float, trace: traces.RequestTrace, *, caller: Caller | None, reply: Reply | Stream | None
     ) -> None:
         trace.end(code, status)
         self._metrics.request(code, duration_s)

@@ -6,42 +6,59 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["HTML", "JSON", "RESPONSE_JSON", "Media", "charset_fits", "is_json", "negotiate"]
+from gateway.exchange import Form
+
+__all__ = ["FORMS", "HTML", "JSON", "RESPONSE_JSON", "Media", "charset_fits", "is_json", "negotiate"]
 
 _RANGES_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A media type that the gateway answers in. ``content_type``: as sent."""
+    """A media type that the gateway answers in. ``content_type``: as sent. ``form``: of one flat list, None for whole answers."""
 
     name: str
     content_type: bytes
+    form: Form | None = None
 
 
 RESPONSE_JSON = Media("application/graphql-response+json", b"application/graphql-response+json; charset=utf-8")
 JSON = Media("application/json", b"application/json; charset=utf-8")
 HTML = Media("text/html", b"text/html; charset=utf-8")
+_ARROW = Media("application/vnd.apache.arrow.stream", b"application/vnd.apache.arrow.stream", Form.ARROW)
+_CSV = b"text/csv; charset=utf-8; header=present"
+FORMS = {
+    Form.CSV: Media("text/csv", _CSV, Form.CSV),
+    Form.CSV_EXACT: Media("text/csv", _CSV, Form.CSV_EXACT),
+    Form.JSONL: Media("application/jsonl", b"application/jsonl; charset=utf-8", Form.JSONL),
+    Form.ARROW: _ARROW,
+}
+"""The media type of each form."""
+_NDJSON = Media("application/x-ndjson", b"application/x-ndjson; charset=utf-8", Form.JSONL)
+_CHOICES = (JSON, RESPONSE_JSON, HTML, FORMS[Form.CSV], FORMS[Form.JSONL], _NDJSON, _ARROW)
+"""What an Accept header can name. Of those named alike, the later of the whole answers is taken, before any form."""
 
 
 @lru_cache(maxsize=256)
 def negotiate(accept: bytes | None, *, html: bool = False) -> Media | None:
-    """Choose the best of the two answer types, and of HTML where a browser may be served; None if none is acceptable.
+    """Choose the best of the two answer types, of the forms, and of HTML where a browser may be served; None if none is acceptable.
 
-    Without an Accept header, and for wildcards, it is application/json; of two that are named alike the newer one.
+    Without an Accept header, and for wildcards, it is application/json; of two that are named alike the newer one. Forms and HTML
+    must be named.
     """
     if accept is None or not accept.strip():
         return JSON
     ranges = list(_ranges(accept))
     best: Media | None = None
     best_rank = (0.0, 0, 0)
-    for media, preference in ((JSON, 1), (RESPONSE_JSON, 2), (HTML, 3)):
+    for place, media in enumerate(_CHOICES):
         if media is HTML and not html:
             continue
         quality, specificity = _quality(media.name, ranges)
-        if media is HTML and specificity < 3:
-            # A wildcard is no browser.
+        if (media is HTML or media.form) and specificity < 3:
+            # A wildcard is no browser, and no form.
             continue
+        preference = 0 if media.form else place + 1
         rank = (quality, specificity, 0 if specificity < 3 and media is RESPONSE_JSON else preference)
         if quality > 0 and rank > best_rank:
             best, best_rank = media, rank

@@ -1,0 +1,1 @@
+"""The forms that one flat list can leave in: CSV, JSON lines, Arrow."""

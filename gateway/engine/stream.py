@@ -1,0 +1,82 @@
+"""A flat list -> the bytes of one of its forms, piece after piece, with no more than a few batches in memory.
+
+Nothing is ever silently left out: a read that fails ends the form, in a way that shows; cells that did not keep their type are null
+and told at the end, or end a form that has no place to tell them. Rejects what reading rejects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.predicates import Operator
+from gateway.compiler.executable import PartnerStep, RowShape
+from gateway.compiler.flat import FlatList
+from gateway.engine.batches import ahead, read_batches
+from gateway.engine.binding import Bound, open_place
+from gateway.engine.findings import Findings
+from gateway.engine.forms.writer import End, Writer
+from gateway.engine.run import Run
+from gateway.errors import GatewayError
+
+__all__ = ["StrictFindings", "pieces"]
+
+
+@dataclass(slots=True)
+class StrictFindings(Findings):
+    """Findings of an answer that has no place for the failure of a part: it fails as a whole."""
+
+    def fail(self, error: GatewayError, path: tuple[str | int, ...]) -> None:
+        """Raise the failure of the part at ``path``."""
+        if error.path is None:
+            error.path = path
+        raise error
+
+
+async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[bytes, None]:
+    """Read, shape and write a list; the first piece is made of the head and the first rows. **Raises** `GatewayError`."""
+    bound: Bound = run.bound[flat.step.path]
+    asked = open_place(bound, run.cursors)
+    pages = run.open(flat.step)
+    if asked.first > pages.budget.bounds.rows_max:
+        _check_partners(run, flat.step.row_shapes[0])
+    count, has_next = 0, False
+    head = writer.head()
+    async with aclosing(ahead(read_batches(pages, asked))) as batches:
+        async for batch in batches:
+            shaped = await run.batch(flat.step, batch, count)
+            if run.findings.errors and not writer.tells_problems:
+                raise _untold(run.findings.errors[0])
+            count += len(shaped)
+            has_next = batch.has_next
+            if piece := head + writer.rows(shaped):
+                head = b""
+                yield piece
+            # Pages may come at once: other requests get their turn between batches all the same.
+            await asyncio.sleep(0)
+    run.findings.close()
+    yield head + writer.end(End(count, has_next, run.findings.errors))
+
+
+def _check_partners(run: Run, shape: RowShape) -> None:
+    """Refuse partners whose port would have to be read whole for every batch of rows."""
+    for child in shape.children:
+        step = child.step
+        assert isinstance(step, PartnerStep)
+        pages = run.open(step)
+        capabilities = pages.port.capabilities
+        names = tuple(step.product.columns[index].name for index in step.target)
+        looks_up = capabilities.keys and (capabilities.key_columns is None or names in capabilities.key_columns)
+        if not looks_up and not (len(names) == 1 and capabilities.tests(names[0], Operator.IN)):
+            limit = pages.budget.bounds.rows_max
+            raise pages.cannot(f"look up the partners of more than {limit} rows", "Leave its columns out or ask for fewer rows")
+        _check_partners(run, step.rows)
+
+
+def _untold(problem: dict[str, Any]) -> GatewayError:
+    told = {key: value for key, value in problem["extensions"].items() if key not in ("code", "hint")}
+    hint = "Ask for application/jsonl or Arrow, which tell at their end which cells are null for this reason."
+    return GatewayError(problem["extensions"]["code"], problem["message"], path=tuple(problem.get("path", ())), hint=hint, **told)
