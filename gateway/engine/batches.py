@@ -20,17 +20,18 @@ from gateway.engine.pages import Pages
 from gateway.engine.positions import PagePlace, after, unpack_keyset, unpack_page
 from gateway.engine.pushdown import divide
 
-__all__ = ["ahead", "batch_rows", "read_batches"]
+__all__ = ["ahead", "read_batches"]
 
 T = TypeVar("T")
-_CELLS_MAX = 40_000
+# What is decoded at once, and what is shaped and written at once: some 20 ms each at most.
+_PAGE_CELLS_MAX = 100_000
+_BATCH_CELLS_MAX = 40_000
 _ROWS_MIN = 100
 _END: Any = object()
 
 
-def batch_rows(pages: Pages) -> int:
-    """Say how many rows are read, shaped and written at once, so that neither memory nor the event loop is held for long."""
-    return min(pages.port.capabilities.page_max, max(_ROWS_MIN, _CELLS_MAX // max(1, len(pages.visible))))
+def _rows_of(cells: int, pages: Pages) -> int:
+    return max(_ROWS_MIN, cells // max(1, len(pages.visible)))
 
 
 async def read_batches(pages: Pages, asked: Asked) -> AsyncGenerator[Fetched, None]:
@@ -55,13 +56,15 @@ async def read_batches(pages: Pages, asked: Asked) -> AsyncGenerator[Fetched, No
         pages.budget = pages.budget.streamed()
         walk = _walked(pages, asked, wanted)
     left = asked.first
-    size = batch_rows(pages)
+    size = _rows_of(_BATCH_CELLS_MAX, pages)
     async with aclosing(walk):
         async for fetched, is_last in walk:
             cut = len(fetched.rows) > left
             del fetched.rows[left:]
             left -= len(fetched.rows)
             fetched.has_next = cut or not is_last
+            if not left and not cut and not is_last and (asked.order or capabilities.order_by or _is_filtered_here(pages, wanted)):
+                fetched.has_next = await _has_rows(walk)
             for start in range(0, max(1, len(fetched.rows)), size):
                 yield _part(fetched, start, size)
             if not left:
@@ -136,9 +139,20 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> AsyncGenerat
         yield fetched, page.next_cursor is None
 
 
+async def _has_rows(walk: AsyncGenerator[tuple[Fetched, bool], None]) -> bool:
+    async for fetched, _ in walk:
+        if fetched.rows:
+            return True
+    return False
+
+
+def _is_filtered_here(pages: Pages, wanted: Predicate) -> bool:
+    return divide(wanted, pages.port.capabilities)[1] != TRUE
+
+
 def _reading(pages: Pages, asked: Asked, wanted: Predicate, order: tuple[Order, ...]) -> _Reading:
     pushed, left = divide(wanted, pages.port.capabilities)
-    at_once = batch_rows(pages)
+    at_once = min(pages.port.capabilities.page_max, _rows_of(_PAGE_CELLS_MAX, pages))
     # One row more than asked tells whether there are more; a filter that is left over may need many pages for few rows.
     limit = min(asked.first + 1, at_once) if left == TRUE else at_once
     read = Read(where=None if pushed == TRUE else pushed, since=pages.since(asked), order_by=order, limit=limit)

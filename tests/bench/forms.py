@@ -120,6 +120,14 @@ class StreamingMesh:
         """Resident memory of the gateway."""
         return int(Path(f"/proc/{self.process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def upstream_reads(self) -> int:
+        """How many pages the gateway has read from products."""
+        connection = self.connect()
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        connection.close()
+        return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("meshgate_upstream_reads_total{")))
+
     def held_s(self) -> float:
         """How long the loop was held at most since this was asked last."""
         found = float(self.watch.read_text() or 0)
@@ -130,8 +138,8 @@ class StreamingMesh:
 
 
 @contextlib.contextmanager
-def streaming_mesh(folder: Path, rows: int, **settings: str) -> Iterator[StreamingMesh]:
-    """Make the rows and run the mesh. ``settings``: MESHGATE_ variables without prefix."""
+def streaming_mesh(folder: Path, rows: int) -> Iterator[StreamingMesh]:
+    """Make the rows and run the mesh."""
     _made(folder, rows)
     watch = folder / "held"
     watch.write_text("0")
@@ -142,10 +150,9 @@ def streaming_mesh(folder: Path, rows: int, **settings: str) -> Iterator[Streami
             "MESHGATE_CATALOG_DIR": str(folder / "catalog"),
             "MESHGATE_POLICY_FILE": str(folder / "policy.yaml"),
             "MESHGATE_AUTH__DEMO_KEY": KEY,
-            "MESHGATE_HTTP__PORT": "0",
+            "MESHGATE_HTTP__METRICS_OPEN": "true",
             "MESHGATE_PRODUCTS__order/orders__ENDPOINT": f"http://127.0.0.1:{domain[1]}",
             "MESHGATE_PRODUCTS__customer/customers__ENDPOINT": f"http://127.0.0.1:{domain[1]}",
-            **{f"MESHGATE_{name}": value for name, value in settings.items()},
         }
         process, port = running.enter_context(_process("gateway", str(watch), environment))
         mesh = StreamingMesh(port, process, _token(), watch)

@@ -234,7 +234,7 @@ def flat_operation(
     head = f"query ({variables}) " if variables else ""
     text = f"{head}{{ {domain} {{ {product}{arguments} {{ {rows} pageInfo {{ hasNextPage }}{beside} }} }} }}"
     drawing.values = {name: min(value, 1_000) if isinstance(value, int) else value for name, value in drawing.values.items()}
-    return Operation(text.replace("first: 1001", "first: 1000"), None, drawing.values, ()), (domain, product, "nodes")
+    return Operation(text.replace(": 1001", ": 1000").replace("= 1001", "= 1000"), None, drawing.values, ()), (domain, product, "nodes")
 
 
 def _columns(row: GraphQLObjectType, drawing: _Drawing, depth: int) -> Iterator[str]:

@@ -127,6 +127,26 @@ def test_every_answer_says_how_good_the_data_in_it_is(demo: RunningDemo, analyst
     assert slo["products"]["payment/payments"]["paths"] == ["order.ordersDaily.nodes.payments"]
 
 
+def test_the_readmes_frames_hold_every_row_that_the_caller_may_see(demo: RunningDemo) -> None:
+    code = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert code is not None
+    token = demo.token("--role", "analyst", "--claim", "countries=DE,FR")
+    names: dict[str, Any] = {"gateway": demo.url, "token": token}
+
+    def count() -> int:
+        answer = demo.ask("{ order { ordersDaily(first: 0) { totalCount } } }", token).json()
+        found: int = answer["data"]["order"]["ordersDaily"]["totalCount"]
+        return found
+
+    before = count()
+    exec(compile(code.group(1), "README.md", "exec"), names)  # noqa: S102
+    assert 1_000 < before <= len(names["pandas_frame"]) == len(names["polars_frame"]) <= count(), "orders keep coming in"
+    assert names["table"].column_names == ["orderId", "totalAmount", "customer.country", "customer.customerEmail"]
+    assert names["answer"].headers["Mesh-Masked"] == "order.ordersDaily.nodes.customer.customerEmail:email"
+    assert set(names["polars_frame"]["customer.country"].drop_nulls()) == {"DE", "FR"}
+    assert all(MASKED_EMAIL.match(it) for it in names["polars_frame"]["customer.customerEmail"].drop_nulls())
+
+
 def test_the_readmes_query_gets_the_readmes_answer(demo: RunningDemo) -> None:
     text = README.read_text()
     query = re.search(r"```graphql\n(.*?)```", text, re.DOTALL)

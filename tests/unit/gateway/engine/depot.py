@@ -16,6 +16,7 @@ from contracts.masks import Mask, MaskKind
 from contracts.model import Access, Contract, FieldClassification, Grant, Metadata, Relationship, Times
 from contracts.objectives import Objectives
 from contracts.policy import MeshPolicy
+from contracts.predicates import Operator
 from domain_adapters.errors import PortUnavailableError
 from domain_adapters.port import Call, Capabilities, Read
 from domain_adapters.sources import Rows
@@ -163,12 +164,13 @@ async def depot(
     level: int = 1,
     made: Contract | None = None,
     bounds: Bounds | None = None,
+    operators: frozenset[Operator] = frozenset(Operator),
     **port: Any,
 ) -> Depot:
     """Open the product. ``level`` 0: pages in the port's order and nothing else."""
     promise = made or contract()
     inner = await open_sql(promise, Rows(rows), clock=lambda: NOW, cursors=1)
-    can = Capabilities(page_max=page_max) if level == 0 else replace(capabilities_for(promise), page_max=page_max)
+    can = Capabilities(page_max=page_max) if level == 0 else replace(capabilities_for(promise), page_max=page_max, operators=operators)
     tested = TestedPort(inner, can, **port)
     internal: list[BaseException] = []
     engine = Engine(

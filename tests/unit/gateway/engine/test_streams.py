@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.predicates import Operator
 from gateway.engine.budget import Bounds
 from gateway.errors import GatewayError
 from gateway.exchange import Form, Frame, Question, Stream
@@ -102,10 +103,11 @@ async def test_a_failure_on_the_way_is_raised_after_what_was_read_and_told_where
 
 async def test_a_failing_partner_fails_the_form_and_never_is_null() -> None:
     mesh = await depot(rows_of(95), fails_at=2)
-    found = await mesh.ask("{ depot { items(first: 10) { nodes { id partner { name } } } } }", Form.CSV)
+    found = await mesh.ask("{ depot { items(first: 5) { nodes { id partner { name } } } } }", Form.CSV)
     assert not isinstance(found, Stream)
     assert found.refusal is not None
     assert found.refusal.name == "UPSTREAM_UNAVAILABLE"
+    assert json.loads(found.body)["errors"][0]["path"] == ["depot", "items", "nodes", "partner"]
 
 
 async def test_bad_cells_are_null_and_told_at_the_end() -> None:
@@ -141,6 +143,16 @@ async def test_a_port_that_only_pages_is_walked_and_filtered_here() -> None:
     *rows, end = await mesh.lines('{ depot { items(first: 5000, where: {name: {in: ["n3", "n77"]}}) { nodes { id } } } }')
     assert [it["id"] for it in rows] == [3, 77]
     assert end["end"] == {"rows": 2, "hasNextPage": False}
+
+
+@pytest.mark.parametrize(("first", "more"), [(2, True), (4, True), (5, False), (6, False)])
+async def test_what_a_sorting_port_does_not_filter_is_filtered_here_in_its_order(first: int, more: bool) -> None:
+    mesh = await depot(rows_of(95), operators=frozenset({Operator.EQ}))
+    names = '["n90", "n3", "n33", "n9", "n5"]'
+    arguments = f"first: {first}, orderBy: [{{name: DESC}}], where: {{name: {{in: {names}}}}}"
+    *rows, end = await mesh.lines(f"{{ depot {{ items({arguments}) {{ nodes {{ name }} }} }} }}")
+    assert [it["name"] for it in rows] == ["n90", "n9", "n5", "n33", "n3"][:first]
+    assert end["end"]["hasNextPage"] is more
 
 
 async def test_after_goes_on_where_a_list_ended_over_both_levels() -> None:

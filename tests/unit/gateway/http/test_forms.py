@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import io
 import json
+import urllib.request
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from gateway.app import build
@@ -177,6 +181,25 @@ def test_a_failure_on_the_way_breaks_other_forms_off(accept: str) -> None:
     ):
         client.post(f"{url}/graphql", json={"query": "{ fails }"}, headers={**HEADERS, "accept": accept})
     assert answerer.closed.is_set()
+
+
+def test_a_broken_off_arrow_stream_cannot_be_read_as_a_shorter_one() -> None:
+    schema = pa.schema([("n", pa.int32())])
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.record_batch([pa.array([1], pa.int32())], schema=schema))
+        whole_batches = sink.getvalue()
+
+    class Arrow(Streaming):
+        async def _rest(self, query: str) -> AsyncGenerator[bytes, None]:
+            yield whole_batches
+            raise GatewayError("UPSTREAM_UNAVAILABLE", "gone")
+
+    with served(application(Arrow())) as url:
+        headers = {**HEADERS, "accept": "application/vnd.apache.arrow.stream"}
+        request = urllib.request.Request(f"{url}/graphql", b'{"query": "{ fails }"}', headers)  # noqa: S310
+        with urllib.request.urlopen(request) as answer, pytest.raises(http.client.IncompleteRead):  # noqa: S310
+            pa.ipc.open_stream(answer).read_all()
 
 
 def test_a_slow_reader_is_waited_for_and_one_that_leaves_ends_the_stream() -> None:
