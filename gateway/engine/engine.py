@@ -193,6 +193,7 @@ class Engine:
         writer = await writer_of(form, flat, about)
         if self._unprobed:
             await self._know_ports(executable)
+        findings = StrictFindings()
         run = Run(
             executable=executable,
             bound=bound,
@@ -201,9 +202,9 @@ class Engine:
             open=lambda step: self._pages(step, Budget(self.bounds, frame.deadline_s, frame.upstream_headers), rules[step.product.id]),
             cursors=self._cursors,
             status_of=lambda id_: self.board.product(id_).status.value,
-            foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, run.findings.errors),
+            foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
             long_as_text=frame.long_as_text,
-            findings=StrictFindings(),
+            findings=findings,
         )
         asked = bound[flat.step.path]
         assert isinstance(asked, Bound)
