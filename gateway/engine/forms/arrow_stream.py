@@ -34,13 +34,20 @@ _json = msgspec.json.Encoder(decimal_format="string").encode
 async def load_arrow() -> ModuleType:
     """Import pyarrow without holding the event loop. **Raises** `GatewayError` NOT_ACCEPTABLE where it is not installed."""
     try:
-        return await asyncio.to_thread(import_module, "pyarrow")
+        return await asyncio.to_thread(_loaded)
     except ImportError:
         raise GatewayError(
             "NOT_ACCEPTABLE",
             "This gateway writes no Arrow.",
             hint="Ask for text/csv or application/jsonl, or have the gateway installed as meshgate[arrow].",
         ) from None
+
+
+def _loaded() -> ModuleType:
+    found = import_module("pyarrow")
+    # The first array makes pyarrow import pandas, where there is one: a quarter of a second that the event loop must not spend.
+    found.array([None], found.int32())
+    return found
 
 
 class ArrowStream:
