@@ -5,10 +5,12 @@ Pure. What is pushed is only ever a conjunct of the whole, so pushing it never l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contracts.predicates import TRUE, And, Compare, Not, Or, Predicate, conjunction
 from domain_adapters.port import Capabilities
 
-__all__ = ["can_push", "divide"]
+__all__ = ["can_push", "divide", "rename"]
 
 
 def can_push(predicate: Predicate, capabilities: Capabilities) -> bool:
@@ -30,3 +32,16 @@ def divide(predicate: Predicate, capabilities: Capabilities) -> tuple[Predicate,
     pushed = [part for part in parts if can_push(part, capabilities)]
     left = [part for part in parts if not can_push(part, capabilities)]
     return conjunction(*pushed) if pushed else TRUE, conjunction(*left) if left else TRUE
+
+
+def rename(predicate: Predicate, names: Mapping[str, str]) -> Predicate:
+    """Call the columns of a condition something else."""
+    match predicate:
+        case Compare(column=column, operator=operator, value=value):
+            return Compare(names[column], operator, value)
+        case Not(part=part):
+            return Not(rename(part, names))
+        case And(parts=parts):
+            return And(tuple(rename(part, names) for part in parts))
+        case Or(parts=parts):
+            return Or(tuple(rename(part, names) for part in parts))
