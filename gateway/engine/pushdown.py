@@ -18,7 +18,7 @@ def can_push(predicate: Predicate, capabilities: Capabilities) -> bool:
     match predicate:
         case Compare(column=column, operator=operator):
             return capabilities.tests(column, operator)
-        case And(parts=parts) if all(isinstance(part, Compare) for part in parts):
+        case And(parts=parts) if _conjoins(capabilities) and all(isinstance(part, Compare) for part in parts):
             return all(can_push(part, capabilities) for part in parts)
         case And(parts=parts) | Or(parts=parts):
             return capabilities.boolean and all(can_push(part, capabilities) for part in parts)
@@ -26,11 +26,18 @@ def can_push(predicate: Predicate, capabilities: Capabilities) -> bool:
             return capabilities.boolean and can_push(part, capabilities)
 
 
+def _conjoins(capabilities: Capabilities) -> bool:
+    """Whether several tests at once need no tree: at level 0 they are parameters side by side."""
+    return capabilities.level == 0
+
+
 def divide(predicate: Predicate, capabilities: Capabilities) -> tuple[Predicate, Predicate]:
     """Split a condition into (pushed, left over); `TRUE` stands for nothing."""
     parts = predicate.parts if isinstance(predicate, And) else (predicate,)
     pushed = [part for part in parts if can_push(part, capabilities)]
-    left = [part for part in parts if not can_push(part, capabilities)]
+    if not (_conjoins(capabilities) or capabilities.boolean):
+        pushed = pushed[:1]
+    left = [part for part in parts if part not in pushed]
     return conjunction(*pushed) if pushed else TRUE, conjunction(*left) if left else TRUE
 
 

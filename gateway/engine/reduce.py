@@ -18,7 +18,7 @@ __all__ = ["State", "fits", "of_partial", "state_of"]
 _EXACT = Context(prec=400)
 _DIGITS_MAX = 38
 _SCALE_UNSTATED = 9
-_LONG_MAX = 2**63 - 1
+_LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 
 
 class State(Protocol):
@@ -169,7 +169,7 @@ def fits(value: Any, type_: FieldType) -> Any:
         places = type_.scale or 0 if isinstance(type_, Scalar) else 0
         if value and value.adjusted() >= _DIGITS_MAX - places:
             raise OverflowError
-    elif isinstance(value, int) and abs(value) > _LONG_MAX:
+    elif isinstance(value, int) and not _LONG_MIN <= value <= _LONG_MAX:
         raise OverflowError
     return value
 
