@@ -5,13 +5,13 @@ Nothing is read. What depends on a request's values (conditions in variables) is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from contracts.predicates import TRUE
 from domain_adapters.port import Port
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.executable import ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape, TotalsStep
-from gateway.compiler.totals import GroupsPick, measures_of
+from gateway.compiler.totals import GroupsPick, KeyPick, measures_of
 from gateway.governance.rule import Receipt
 from gateway.governance.ruling import ProductRuling
 
@@ -95,9 +95,17 @@ def _counted(ruling: ProductRuling, port: Port | None) -> str:
 def _totals(step: TotalsStep, port: Port | None, indent: str) -> Iterator[str]:
     picked = dict.fromkeys(f"{it.function} {it.column.name}" if it.column else it.function for it, _ in measures_of(step.pick))
     yield f"{indent}  {step.pick.key}: {', '.join(picked) or 'no totals'}; {_totalled(step, port)}"
-    if isinstance(step.pick, GroupsPick) and step.partners:
-        names = ", ".join(it.id for it in step.partners)
+    related = {it.product.id for it in _keys(step.pick.picks) if it.path}
+    if related:
+        names = ", ".join(it.id for it in step.partners if it.id in related)
         yield f"{indent}    groups by related columns: by foreign key first, then put together by one look-up each in {names}"
+
+
+def _keys(picks: Iterable[object]) -> Iterator[KeyPick]:
+    for it in picks:
+        if isinstance(it, KeyPick):
+            yield it
+            yield from _keys(it.picks)
 
 
 def _totalled(step: TotalsStep, port: Port | None) -> str:

@@ -75,6 +75,8 @@ class _Binding:
     rules: Mapping[str, tuple[Predicate, ...]]
     long_as_text: bool
     found: dict[tuple[str, ...], Bound | Grouping | tuple[Any, ...]] = field(default_factory=dict)
+    guarded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Product id -> the rows whose totals of protected columns are shown."""
 
     def connection(self, one: ConnectionStep) -> None:
         bound = self.found[one.path] = _connection(one, self.values, self.bounds, self.decision, self.rules[one.product.id])
@@ -83,7 +85,7 @@ class _Binding:
 
     def _grouping(self, connection: ConnectionStep, totals: TotalsStep, asked: Asked) -> Grouping:
         given = _given(totals.pick.arguments, self.values) if isinstance(totals.pick, GroupsPick) else {}
-        return bind_totals(
+        found = bind_totals(
             totals,
             given,
             asked,
@@ -94,6 +96,11 @@ class _Binding:
             rules=self.rules,
             long_as_text=self.long_as_text,
         )
+        if not found.protected:
+            return found
+        # Totals of different rows would give by subtraction what each of them withholds (SPEC A8): only one kind of them is shown.
+        rows = (connection.path[:-1] if connection.target else (), found.asked.where, found.asked.since)
+        return replace(found, withheld=self.guarded.setdefault(connection.product.id, rows) != rows)
 
 
 def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: bytes, rules: tuple[Predicate, ...]) -> Bound:

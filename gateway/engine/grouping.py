@@ -51,8 +51,9 @@ class Measure:
 class Grouping:
     """One question for totals.
 
-    ``asked``: which rows; ``having`` and ``order`` speak of slots; ``order`` ends with all keys. ``protected``: column -> subjects
-    that a total of it needs. ``write``: (group, cursor) -> the object that stands for it in the answer.
+    ``asked``: which rows; ``having`` and ``order`` speak of slots; ``order`` ends with all keys. ``write``: (group, cursor) -> the
+    object that stands for it in the answer. ``protected``: column -> subjects that a total of it needs; ``has_subjects``: rows are
+    about somebody, else each is a subject; ``withheld``: another total of the operation would give by subtraction what this hides.
     """
 
     asked: Asked
@@ -66,6 +67,8 @@ class Grouping:
     bound_to: bytes = b""
     places: bool = False
     protected: Mapping[str, int] = field(default_factory=dict)
+    withheld: bool = False
+    has_subjects: bool = False
 
     def index(self, slot: str) -> int:
         """Give the place of a slot in a group."""

@@ -78,6 +78,7 @@ def bind_totals(
         after=given.get("after"),
         places=any(isinstance(it, GroupCursorPick) for it in step.pick.picks),
         protected=protected,
+        has_subjects=step.product.contract.subject is not None,
     )
     if not found.places and found.after is None:
         return found

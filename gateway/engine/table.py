@@ -22,7 +22,8 @@ _COUNT = Scalar(Kind.LONG)
 
 def begun(grouping: Grouping) -> States:
     """Begin the totals of one group: one state per measure, then one per protected column that counts its subjects."""
-    return [_state(it) for it in grouping.measures] + [state_of("countDistinct", _COUNT, None) for _ in grouping.protected]
+    counted = "countDistinct" if grouping.has_subjects else "count"
+    return [_state(it) for it in grouping.measures] + [state_of(counted, _COUNT, None) for _ in grouping.protected]
 
 
 def _state(measure: Measure) -> State:
@@ -68,6 +69,6 @@ def _subject(cells: Cells, column: str) -> Cell:
     cell = cells.of(column)
     declared = cells.product.contract.subject
     if declared is None:
-        return lambda row: None if cell(row) is None else id(row)
+        return cell
     subject = cells.of(declared.column)
     return lambda row: None if cell(row) is None else subject(row)

@@ -146,6 +146,11 @@ class Totals:
         if any(error.get("path") == list(step.path) for error in self.findings.errors):
             return
         least = max(grouping.protected.values())
+        if grouping.withheld:
+            message = f"Beside another total of this operation, those of {', '.join(sorted(grouping.protected))} would tell too much."
+            hint = "Ask for one total of these rows in one operation."
+            self.findings.fail(GatewayError("GROUP_TOO_SMALL", message, hint=hint, product=step.product.id), step.path)
+            return
         message = f"Totals of {', '.join(sorted(grouping.protected))} are for at least {least} subjects, and here are fewer."
         self.findings.fail(GatewayError("GROUP_TOO_SMALL", message, minGroup=least, product=step.product.id), step.path)
 

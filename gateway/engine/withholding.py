@@ -37,7 +37,7 @@ def merged(groups: dict[Key, States], grouping: Grouping) -> list[tuple[Key | No
 
 def is_withheld(states: States, grouping: Grouping) -> bool:
     """Whether a group's totals of protected columns must not show."""
-    return bool(grouping.protected) and _size(states, grouping) < max(grouping.protected.values())
+    return grouping.withheld or (bool(grouping.protected) and _size(states, grouping) < max(grouping.protected.values()))
 
 
 def finished(groups: Iterable[tuple[Key | None, States]], grouping: Grouping) -> tuple[list[Group], bool]:

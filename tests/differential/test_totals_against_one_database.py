@@ -50,8 +50,10 @@ PAIRS: dict[str, tuple[str, str]] = {
         ORDERS
         % (
             "",
-            "groups(first:1000, by:[{field:DAY, truncate:MONTH},{path:[CUSTOMER], field:COUNTRY}], orderBy:[{sum:{total:DESC}}])"
-            "{key{day customer{country}} sum{total} count}",
+            (
+                "groups(first:1000, by:[{field:DAY, truncate:MONTH},{path:[CUSTOMER], field:COUNTRY}], orderBy:[{sum:{total:DESC}}])"
+                "{key{day customer{country}} sum{total} count}"
+            ),
         ),
         (
             "SELECT date_trunc('month', day)::DATE AS d, country, sum(total) AS s, count(*) FROM orders LEFT JOIN customers "
@@ -84,8 +86,10 @@ PAIRS: dict[str, tuple[str, str]] = {
         "SELECT status, count(*), sum(total) FROM orders WHERE total > 1 AND day < '2026-11-12' GROUP BY status ORDER BY status NULLS LAST",
     ),
     "payments by the country of their order's customer": (
-        "{payment{payments{groups(by:[{path:[ORDER, CUSTOMER], field:COUNTRY}]){key{order{customer{country}}} count sum{amount} "
-        "min{amount} max{amount} countDistinct{orderId method}}}}}",
+        (
+            "{payment{payments{groups(by:[{path:[ORDER, CUSTOMER], field:COUNTRY}]){key{order{customer{country}}} count sum{amount} "
+            "min{amount} max{amount} countDistinct{orderId method}}}}}"
+        ),
         (
             "SELECT country, count(*), sum(amount), min(amount), max(amount), count(DISTINCT p.order_id), count(DISTINCT method) "
             "FROM payments p LEFT JOIN orders o USING (order_id) LEFT JOIN customers c USING (customer_id) GROUP BY country "
@@ -93,8 +97,10 @@ PAIRS: dict[str, tuple[str, str]] = {
         ),
     ),
     "average payment by its method and its order's status and its customer's name": (
-        "{payment{payments{groups(first:1000, by:[{field:METHOD},{path:[ORDER], field:STATUS},{path:[ORDER, CUSTOMER], field:NAME}])"
-        "{key{method order{status customer{name}}} avg{amount}}}}}",
+        (
+            "{payment{payments{groups(first:1000, by:[{field:METHOD},{path:[ORDER], field:STATUS},{path:[ORDER, CUSTOMER], field:NAME}])"
+            "{key{method order{status customer{name}}} avg{amount}}}}}"
+        ),
         (
             "SELECT method, status, name, round(CAST(sum(amount) AS DECIMAL(38,2)) / count(amount), 6)::DECIMAL(18,6) FROM payments "
             "LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id) GROUP BY ALL "
@@ -105,8 +111,10 @@ PAIRS: dict[str, tuple[str, str]] = {
         ORDERS
         % (
             "",
-            'groups(first:1000, by:[{field:UPDATED_AT, truncate:DAY}], timeZone:"Asia/Seoul", orderBy:[{key:{updatedAt:DESC}}])'
-            "{key{updatedAt} count}",
+            (
+                'groups(first:1000, by:[{field:UPDATED_AT, truncate:DAY}], timeZone:"Asia/Seoul", orderBy:[{key:{updatedAt:DESC}}])'
+                "{key{updatedAt} count}"
+            ),
         ),
         (
             "SELECT strftime((date_trunc('day', updated_at AT TIME ZONE 'Asia/Seoul') AT TIME ZONE 'Asia/Seoul') AT TIME ZONE 'UTC', "
@@ -114,8 +122,10 @@ PAIRS: dict[str, tuple[str, str]] = {
         ),
     ),
     "friends by their friend's country, without those who are hidden by having": (
-        "{customer{customers{groups(by:[{path:[FRIEND], field:COUNTRY}], having:{not:{key:{friend:{country:{isNull:true}}}}},"
-        " orderBy:[{key:{friend:{country:DESC}}}]){key{friend{country}} count}}}}",
+        (
+            "{customer{customers{groups(by:[{path:[FRIEND], field:COUNTRY}], having:{not:{key:{friend:{country:{isNull:true}}}}},"
+            " orderBy:[{key:{friend:{country:DESC}}}]){key{friend{country}} count}}}}"
+        ),
         (
             "SELECT f.country, count(*) FROM customers c LEFT JOIN customers f ON c.friend_id = f.customer_id "
             "WHERE f.country IS NOT NULL GROUP BY f.country ORDER BY f.country DESC"
@@ -213,7 +223,9 @@ async def test_generated_groups_paged_to_their_end_are_those_of_one_database(mes
             for it, direction in directions
         ] + [f"{KEYS[it][1]} NULLS LAST" for it in by]
         sql = f"SELECT {', '.join([KEYS[it][1] for it in by] + [TOTALS[it][1] for it in totals])} FROM {JOINED} WHERE {WHERE[where]} "
-        sql += f"GROUP BY {', '.join(KEYS[it][1] for it in by)}{f' HAVING {HAVING[having]}' if having else ''} ORDER BY {', '.join(sql_order)}"
+        sql += (
+            f"GROUP BY {', '.join(KEYS[it][1] for it in by)}{f' HAVING {HAVING[having]}' if having else ''} ORDER BY {', '.join(sql_order)}"
+        )
         expected = [tuple(map(_wire, row)) for row in connection.execute(sql).fetchall()]
         found: list[Any] = []
         after = None

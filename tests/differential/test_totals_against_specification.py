@@ -192,7 +192,9 @@ def _joined(row: dict[str, Any], oracle: Oracle, relation: Relation, target: Pro
     return row | {f"partner {it.name}": None for it in target.columns}
 
 
-def _text(product: Product, by: list[tuple[tuple[str, ...], Column, str | None]], chosen: list[tuple[str, Column]], zone: str | None) -> str:
+def _text(
+    product: Product, by: list[tuple[tuple[str, ...], Column, str | None]], chosen: list[tuple[str, Column]], zone: str | None
+) -> str:
     totals = "count " + " ".join(f"{function} {{ {it.graphql_name} }}" for function, it in chosen)
     if not by:
         return f"{{ {product.domain_field} {{ {product.graphql_name} {{ aggregate {{ {totals} }} }} }} }}"

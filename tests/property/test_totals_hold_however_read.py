@@ -58,8 +58,8 @@ async def answered(less: dict[str, Any]) -> tuple[list[Any], int]:
     ports: dict[str, tuple[Port, ...]] = {}
     for contract in world.contracts:
         able: Capabilities = replace(capabilities_for(contract), **less)
-        port = await open_sql(contract, Rows(world.rows[contract.key]), capabilities=able, clock=lambda: NOW, cursors=1)
-        ports[contract.key] = (Counted(port),)
+        opened = await open_sql(contract, Rows(world.rows[contract.key]), capabilities=able, clock=lambda: NOW, cursors=1)
+        ports[contract.key] = (Counted(opened),)
     asked = engine_of(snapshot_of(world.contracts, ports), world)
     found = []
     for text in (*(operation for operation, _ in PAIRS.values()), NESTED):
