@@ -138,13 +138,13 @@ async def test_a_port_without_an_answer_to_an_aggregate_is_invalid() -> None:
 RULES = (Compare("team", Operator.EQ, "red"),)
 
 
-@pytest.mark.parametrize("number", [0, 1, 3])
-async def test_a_port_that_lies_about_totals_under_a_row_rule_is_found_out(number: int) -> None:
+@pytest.mark.parametrize("only", [{"m0"}, {"m1"}, {f"m{at}" for at in range(2, 40)}], ids=["counts", "distinct counts", "the rest"])
+async def test_a_port_that_lies_about_totals_under_a_row_rule_is_found_out(only: set[str]) -> None:
     def lie(page: Any) -> None:
         for group in page.get("groups", ()):
             values = group["values"]
             for name, value in values.items():
-                if isinstance(value, int) and name == f"m{number}":
+                if isinstance(value, int) and name in only:
                     values[name] = value + 1
 
     asked, port = await office_engine(office(30), spoil=lie)
