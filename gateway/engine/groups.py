@@ -107,7 +107,9 @@ async def partial_groups(
     start = size + cut
     related = await Related.of(grouping, foreign, [key[start : start + len(foreign)] for key in found], open_partner)
     groups: dict[Key, dict[Key, States]] = {}
-    for key, states in found.items():
+    for at, (key, states) in enumerate(found.items()):
+        if at % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
+            await asyncio.sleep(0)
         into = groups.setdefault(key[:size], {})
         whole = related.key(key[size:start], key[start : start + len(foreign)])
         if (known := into.get(whole)) is None:

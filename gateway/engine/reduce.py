@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import reduce
 from typing import Any, Protocol
 
 from contracts.fields import FieldType, Kind, Scalar
@@ -104,13 +105,16 @@ class _Sum:
         self.count = 0
 
     def add(self, cells: list[Any]) -> None:
-        with localcontext(_EXACT):
+        if cells and isinstance(cells[0], Decimal):
+            self.total = reduce(_EXACT.add, cells, self.total)
+        else:
             self.total += sum(cells)
         self.count += len(cells)
 
     def merge(self, other: _Sum) -> None:
-        with localcontext(_EXACT):
-            self.total += other.total
+        # Python's own sum of decimals would be cut to 28 digits.
+        exact = isinstance(self.total, Decimal) or isinstance(other.total, Decimal)
+        self.total = _EXACT.add(self.total, other.total) if exact else self.total + other.total
         self.count += other.count
 
     def value(self) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from heapq import nsmallest
+from typing import Any, TypeVar
 
 from contracts.predicates import Predicate, compile_test, conjunction
 from gateway.catalog.snapshot import Product
@@ -20,7 +21,7 @@ from gateway.engine.groups import Parents, columns_for, partial_groups, pushed_g
 from gateway.engine.pages import Pages
 from gateway.engine.parents import encoded
 from gateway.engine.positions import after, pack_keyset, sort_key, unpack_keyset
-from gateway.engine.table import Key, begun
+from gateway.engine.table import Key, States, begun
 from gateway.engine.tasks import together
 from gateway.engine.withholding import finished, merged
 from gateway.errors import GatewayError
@@ -30,6 +31,7 @@ from gateway.governance.ruling import ProductRuling
 __all__ = ["Part", "Totals"]
 
 _LARGE_GROUPS = 1_000
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +118,24 @@ class Totals:
         if paged and (page := await pushed_groups(pages, grouping, parents, page=having)) is not None:
             return {key: groups[: grouping.first] for key, groups in page.items()}
         found = await pushed_groups(pages, grouping, parents)
-        if found is None:
-            states = await partial_groups(
-                pages,
-                grouping,
-                parents,
-                lambda path, names: self._open(step, path, names),
-                note=lambda fetched: self.findings.note(step.product, fetched),
-            )
-            found = {}
-            for key, groups in states.items():
-                found[key], withheld = finished(merged(groups, grouping), grouping)
-                if withheld and groups:
-                    self._withhold(step, grouping)
-        if sum(map(len, found.values())) > _LARGE_GROUPS:
-            return await asyncio.to_thread(_pages_of, found, grouping, having)
-        return _pages_of(found, grouping, having)
+        if found is not None:
+            return await _aside(found, _pages_of, found, grouping, having)
+        return await self._made_here(step, pages, grouping, parents, having)
+
+    async def _made_here(
+        self, step: TotalsStep, pages: Pages, grouping: Grouping, parents: Parents, having: Predicate
+    ) -> dict[Key, list[Group]]:
+        states = await partial_groups(
+            pages,
+            grouping,
+            parents,
+            lambda path, names: self._open(step, path, names),
+            note=lambda fetched: self.findings.note(step.product, fetched),
+        )
+        found, withheld = await _aside(states, _finished, states, grouping)
+        if withheld:
+            self._withhold(step, grouping)
+        return await _aside(found, _pages_of, found, grouping, having)
 
     def _open(self, step: TotalsStep, path: Path, names: frozenset[str]) -> Pages:
         product: Product = path[-1][1]
@@ -167,6 +171,22 @@ class Totals:
         return [grouping.write(group, cursor) for group, cursor in zip(groups, sealed, strict=True)]
 
 
+async def _aside(size: Mapping[Key, Any], work: Callable[..., _Result], *given: Any) -> _Result:
+    """Do what takes long for many groups beside the loop."""
+    if sum(map(len, size.values())) > _LARGE_GROUPS:
+        return await asyncio.to_thread(work, *given)
+    return work(*given)
+
+
+def _finished(states: dict[Key, dict[Key, States]], grouping: Grouping) -> tuple[dict[Key, list[Group]], bool]:
+    found: dict[Key, list[Group]] = {}
+    any_withheld = False
+    for key, groups in states.items():
+        found[key], withheld = finished(merged(groups, grouping), grouping)
+        any_withheld = any_withheld or (withheld and bool(groups))
+    return found, any_withheld
+
+
 def _pages_of(found: dict[Key, list[Group]], grouping: Grouping, having: Predicate) -> dict[Key, list[Group]]:
     if not grouping.by:
         return found
@@ -175,6 +195,5 @@ def _pages_of(found: dict[Key, list[Group]], grouping: Grouping, having: Predica
     pages: dict[Key, list[Group]] = {}
     for key, groups in found.items():
         kept = [group for group in groups if test(group) is True]
-        kept.sort(key=by)
-        pages[key] = kept[: grouping.first]
+        pages[key] = nsmallest(grouping.first, kept, key=by)
     return pages
