@@ -77,7 +77,7 @@ class TotalsPlanner:
                 picks.append(KeyCellPick(child_key, column))
             elif (relation := product.relation_by_name.get(name)) is not None:
                 picks.append(self._key(self.snapshot.products[relation.target], type_, child_key, found, (*path, name)))
-            else:
+            elif name == "__typename":
                 picks.append(TypenamePick(child_key, type_.name))
         return KeyPick(key, product, path, tuple(picks))
 

@@ -125,7 +125,7 @@ class _Binding:
             at = partners[relation.target]
             path = (*path, (relation, at))
         column = column_symbols(at).get(entry["field"])
-        if column is None or (self.rulings_hide(at, column)):
+        if column is None or self._is_hidden(at, column):
             raise _bad(f"{entry['field']} is no field of {at.id}.", "Give the path that leads to its product.")
         part = entry.get("truncate")
         if part is not None and part not in truncations_of(column.type):
@@ -133,8 +133,7 @@ class _Binding:
         is_instant = isinstance(column.type, Scalar) and column.type.kind is Kind.INSTANT
         return Term(path, column, part, (zone or "UTC") if part is not None and is_instant else None)
 
-    def rulings_hide(self, product: Product, column: Column) -> bool:
-        """Whether a column does not exist for the caller."""
+    def _is_hidden(self, product: Product, column: Column) -> bool:
         ruling = self.step.ruling if product is self.product else self.step.partner_rulings[product.id]
         return ruling.field(column.name).hidden
 
@@ -205,8 +204,11 @@ class _Binding:
         return found
 
     def _partner(self, product: Product, name: str) -> Product:
-        target = product.relation_by_name[name].target
-        return next(it for it in self.step.partners if it.id == target)
+        relation = product.relation_by_name.get(name)
+        found = [it for it in self.step.partners if relation is not None and it.id == relation.target]
+        if not found:
+            raise _bad(f"{name} leads nowhere from {product.id}.", "Follow its to-one relationships.")
+        return found[0]
 
     # -- order -------------------------------------------------------------------------------------------------------------
 
@@ -242,22 +244,20 @@ class _Binding:
         """Make the function that writes a group as the answer has it."""
         return self._object(self.step.pick.picks)
 
-    def _object(self, picks: Sequence[Any]) -> _Read:
+    def _object(self, picks: Sequence[Any], path: tuple[str, ...] = ()) -> _Read:
         made = output_class(tuple(pick.key for pick in picks))
-        reads = [self._read(pick) for pick in picks]
+        reads = [self._read(pick, path) for pick in picks]
         return lambda group, cursor: made(*(read(group, cursor) for read in reads))
 
-    def _read(self, pick: Any) -> _Read:
+    def _read(self, pick: Any, path: tuple[str, ...]) -> _Read:
         match pick:
             case MeasurePick(function=function, column=column):
                 slot = self._measure(function, column)
                 place = len(self.by) + int(slot[1:])
                 return self._written(place, self.measures[int(slot[1:])].type)
             case FunctionPick(picks=picks) | KeyPick(picks=picks):
-                if isinstance(pick, KeyPick):
-                    return self._object([_Placed(it, pick.path) if isinstance(it, KeyCellPick) else it for it in picks])
-                return self._object(picks)
-            case _Placed(pick=KeyCellPick(column=column), path=path):
+                return self._object(picks, pick.path if isinstance(pick, KeyPick) else ())
+            case KeyCellPick(column=column):
                 return self._written(int(self._key(path, column)[1:]), column.type)
             case GroupCursorPick():
                 return lambda _group, cursor: cursor
@@ -271,16 +271,6 @@ class _Binding:
         if kind is Kind.LONG and self.long_as_text:
             return lambda group, _: None if (value := group[place]) is None else str(value)
         return lambda group, _: group[place]
-
-
-class _Placed:
-    """A column of a key at the end of a path."""
-
-    __match_args__ = ("pick", "path")
-    __slots__ = ("key", "path", "pick")
-
-    def __init__(self, pick: KeyCellPick, path: tuple[str, ...]) -> None:
-        self.pick, self.path, self.key = pick, path, pick.key
 
 
 def _comparisons(slot: str, name: str, type_: FieldType, tests: Mapping[str, Any]) -> list[Predicate]:

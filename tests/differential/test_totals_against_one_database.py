@@ -10,8 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from contracts.model import OutputPort
+
 from .ruling_cases import SEED
-from .running import Asked
+from .running import Asked, over_http
 from .shop import ANALYST, database, shop, shop_engine
 
 PAYMENTS_PAGE = frozenset({"payment/payments"})
@@ -160,6 +162,21 @@ async def test_nested_totals_are_those_of_each_parent(mesh: tuple[Asked, duckdb.
         assert node["orders"]["totalCount"] == count
         groups = f"SELECT status, count(*) AS n {rows} GROUP BY status ORDER BY n DESC, status NULLS LAST LIMIT 2"
         assert [leaves(it) for it in node["orders"]["groups"]] == connection.execute(groups).fetchall()
+
+
+@pytest.mark.parametrize("level", [0, 1])
+async def test_totals_are_the_same_over_the_wire(level: int) -> None:
+    world = shop()
+    connection = database(world)
+    for at, contract in enumerate(world.contracts):
+        port = OutputPort(type="rest-api", path=f"/data-products/{contract.metadata.name}")
+        world.contracts[at] = contract.model_copy(update={"output_ports": (port,)})
+    async with over_http(world, level) as asked:
+        for operation, sql in PAIRS.values():
+            answer = await asked.ask(ANALYST, operation)
+            assert answer.errors == []
+            assert rows_of(answer.data) == [tuple(map(_wire, row)) for row in connection.execute(sql).fetchall()]
+    connection.close()
 
 
 def _wire(cell: Any) -> Any:
