@@ -6,7 +6,7 @@ no name made of contracts' words has, so that they clash with nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from graphql import (
@@ -27,7 +27,7 @@ from graphql import (
 from contracts.fields import Kind, Scalar
 from domain_adapters.algebra import TRUNCATIONS, aggregate_type
 from gateway.catalog.inputs import SORT_DIRECTION, scalar_filter, scalar_of_kind
-from gateway.catalog.measures import FUNCTIONS, column_symbols, is_clear, is_measured, may_measure, relation_symbols
+from gateway.catalog.measures import FUNCTIONS, HOPS_MAX, column_symbols, is_clear, is_measured, may_measure, relation_symbols
 from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.governance.ruling import FieldRuling
 
@@ -76,12 +76,16 @@ class AggregateTypes:
         self._outputs: dict[str, GraphQLObjectType] = {}
         self._inputs: dict[str, GraphQLInputObjectType] = {}
         self._enums: dict[str, GraphQLEnumType | None] = {}
+        self._symbols: dict[str, dict[str, GraphQLEnumValue]] = {}
 
-    def fields(self, product: Product) -> dict[str, GraphQLField]:
-        """Build the members that a connection has beside its rows."""
-        total = self._output(f"{product.type_name}_Aggregate", lambda: self._totals(product))
-        found = {"aggregate": GraphQLField(total, description="Totals over all rows that you may see and that match, pages aside.")}
-        if (symbols := self._field_symbols(product)) is not None:
+    def fields(self, product: Product, asked: Collection[str]) -> dict[str, GraphQLField]:
+        """Build those members that a connection has beside its rows which are asked for."""
+        found: dict[str, GraphQLField] = {}
+        if "aggregate" in asked:
+            total = self._output(f"{product.type_name}_Aggregate", lambda: self._totals(product))
+            text = "Totals over all rows that you may see and that match, pages aside."
+            found["aggregate"] = GraphQLField(total, description=text)
+        if "groups" in asked and (symbols := self._field_symbols(product)) is not None:
             found["groups"] = self._groups(product, symbols)
         return found
 
@@ -161,10 +165,16 @@ class AggregateTypes:
         if name not in self._enums:
             symbols: dict[str, GraphQLEnumValue] = {}
             for one in self._within_reach(product):
-                usable = set(self._keys(one))
-                symbols |= {symbol: GraphQLEnumValue(symbol) for symbol, column in column_symbols(one).items() if column in usable}
+                symbols |= self._own_symbols(one)
             self._enums[name] = GraphQLEnumType(name, symbols) if symbols else None
         return self._enums[name]
+
+    def _own_symbols(self, product: Product) -> dict[str, GraphQLEnumValue]:
+        if (found := self._symbols.get(product.id)) is None:
+            usable = {column.name for column in self._keys(product)}
+            named = column_symbols(product).items()
+            found = self._symbols[product.id] = {symbol: GraphQLEnumValue(symbol) for symbol, it in named if it.name in usable}
+        return found
 
     def _by(self, product: Product, symbols: GraphQLEnumType) -> dict[str, GraphQLInputField]:
         names = {
@@ -186,12 +196,11 @@ class AggregateTypes:
 
     def _within_reach(self, product: Product) -> list[Product]:
         found = {product.id: product}
-        pending = [product]
-        while pending:
-            for _, target in self._scope.group_partners(pending.pop()):
-                if target.id not in found:
-                    found[target.id] = target
-                    pending.append(target)
+        last = [product]
+        for _ in range(HOPS_MAX):
+            targets = {target.id: target for one in last for _, target in self._scope.group_partners(one)}
+            last = [target for id_, target in targets.items() if id_ not in found]
+            found |= {target.id: target for target in last}
         return list(found.values())
 
     # -- having and order --------------------------------------------------------------------------------------------------

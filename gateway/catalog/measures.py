@@ -14,7 +14,10 @@ from domain_adapters.algebra import aggregate_type
 from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.governance.ruling import Access, FieldRuling
 
-__all__ = ["FUNCTIONS", "column_symbols", "is_clear", "is_measured", "may_measure", "relation_symbols"]
+__all__ = ["FUNCTIONS", "HOPS_MAX", "column_symbols", "is_clear", "is_measured", "may_measure", "relation_symbols"]
+
+HOPS_MAX = 4
+"""How many relationships a path of ``by`` follows."""
 
 FUNCTIONS = ("countDistinct", "sum", "avg", "min", "max")
 """The functions over a column, in the order of the schema; ``count`` is of rows."""

@@ -14,10 +14,13 @@ from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, Inlin
 from gateway.catalog.snapshot import Domain, Product, Relation, Snapshot
 from gateway.governance.ruling import ProductRuling, Standing
 
-__all__ = ["Reach", "reach_of"]
+__all__ = ["TOTALS", "Reach", "reach_of"]
 
 RulingOf = Callable[[Product], ProductRuling]
 _INTROSPECTION = frozenset({"__schema", "__type"})
+TOTALS = ("aggregate", "groups")
+"""What a connection has beside its rows."""
+
 _PLAIN = frozenset({"nodes", "edges", "pageInfo", "totalCount", "metadata", "__typename"})
 
 
@@ -25,13 +28,13 @@ _PLAIN = frozenset({"nodes", "edges", "pageInfo", "totalCount", "metadata", "__t
 class Reach:
     """What a text names. ``roots``: domain field -> product fields asked there; ``links``: product id -> relationship names followed.
 
-    ``totals``: products whose connections are asked for more than rows. ``forbidden``: listed products named at the root without
+    ``totals``: (product id, `TOTALS` that its connections are asked for). ``forbidden``: listed products named at the root without
     access. ``introspects``: asks for ``__schema`` or ``__type``.
     """
 
     roots: dict[str, set[str]] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
-    totals: set[str] = field(default_factory=set)
+    totals: set[tuple[str, str]] = field(default_factory=set)
     forbidden: dict[str, Product] = field(default_factory=dict)
     introspects: bool = False
     asks_mesh: bool = False
@@ -105,7 +108,9 @@ class _Walk:
     def _connection(self, product: Product, selections: SelectionSetNode) -> None:
         def visit(node: FieldNode) -> None:
             if node.name.value not in _PLAIN:
-                self.reach.totals.add(product.id)
+                # A misspelling is told from what there is.
+                names = (node.name.value,) if node.name.value in TOTALS else TOTALS
+                self.reach.totals.update((product.id, name) for name in names)
             if node.selection_set is None:
                 return
             match node.name.value:

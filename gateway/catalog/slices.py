@@ -30,7 +30,7 @@ from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Rec
 from gateway.catalog.aggregates import AggregateTypes
 from gateway.catalog.inputs import filter_type, is_graphql_enumeration, key_type, order_type, scalar_of_kind, where_type
 from gateway.catalog.names import column_name, type_name
-from gateway.catalog.reach import Reach, RulingOf
+from gateway.catalog.reach import TOTALS, Reach, RulingOf
 from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
 from gateway.governance.recent import Recent
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
@@ -183,8 +183,8 @@ class _Builder:
                 "metadata": GraphQLField(GraphQLNonNull(METADATA)),
             },
         )
-        if product.id in self.reach.totals:
-            connection.fields.update(self._aggregates.fields(product))
+        if asked := tuple(name for name in TOTALS if (product.id, name) in self.reach.totals):
+            connection.fields.update(self._aggregates.fields(product, asked))
         self._connections[product.id] = connection
         return connection
 

@@ -23,7 +23,7 @@ from domain_adapters.breaker import Circuit
 from domain_adapters.port import Call, Port, Probes
 from gateway.caller import Caller
 from gateway.catalog.mesh import MeshContext, mesh_field, mesh_schema
-from gateway.catalog.reach import Reach
+from gateway.catalog.reach import TOTALS, Reach
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.documents import read_document
@@ -298,7 +298,7 @@ class Engine:
             if view.ruling(product.contract).standing is Standing.SERVED:
                 reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))
                 reach.links[product.id] = set()
-                reach.totals.add(product.id)
+                reach.totals.update((product.id, name) for name in TOTALS)
         if len(reach.links) > self._introspection_products_max:
             raise GatewayError(
                 "LIMIT_EXCEEDED",

@@ -17,7 +17,7 @@ from contracts.predicates import TRUE, Compare, Not, Predicate, conjunction, dis
 from domain_adapters.algebra import aggregate_type, truncations_of
 from domain_adapters.port import Nulls, Order
 from gateway.catalog.inputs import DIRECTIONS
-from gateway.catalog.measures import FUNCTIONS, column_symbols, relation_symbols
+from gateway.catalog.measures import FUNCTIONS, HOPS_MAX, column_symbols, relation_symbols
 from gateway.catalog.snapshot import Column, Product
 from gateway.compiler.executable import TotalsStep
 from gateway.compiler.structs import output_class
@@ -34,7 +34,6 @@ from gateway.governance.totals import masked, unclear_along
 __all__ = ["bind_totals"]
 
 _TERMS_MAX = 16
-_HOPS_MAX = 4
 _Read = Callable[[Sequence[Any], str | None], Any]
 
 
@@ -116,8 +115,8 @@ class _Binding:
         path: Path = ()
         partners = {it.id: it for it in self.step.partners}
         symbols = entry.get("path") or ()
-        if len(symbols) > _HOPS_MAX:
-            raise GatewayError("LIMIT_EXCEEDED", f"A path of by follows more than {_HOPS_MAX} relationships.")
+        if len(symbols) > HOPS_MAX:
+            raise GatewayError("LIMIT_EXCEEDED", f"A path of by follows more than {HOPS_MAX} relationships.")
         for symbol in symbols:
             relation = relation_symbols(at).get(symbol)
             if relation is None or relation.target not in partners:
