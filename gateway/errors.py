@@ -52,6 +52,7 @@ CODES: dict[str, Code] = _table(
     ("FORBIDDEN", Fault.CALLER, 403, "Ask the product's owner for access."),
     ("FIELD_DENIED", Fault.CALLER, 200, "Leave the field out, or ask the product's owner for access."),
     ("MASKED_FIELD_IN_PREDICATE", Fault.CALLER, 400, "Filter, sort and group by fields that you see in clear only."),
+    ("GROUP_TOO_SMALL", Fault.CALLER, 200, "Group by less or narrow less, so that every total is over enough subjects."),
     ("PERSISTED_QUERY_NOT_FOUND", Fault.CALLER, 200, "Send the operation's text together with its hash once."),
     ("PERSISTED_QUERY_HASH_MISMATCH", Fault.CALLER, 400, "Send the SHA-256 of the exact text of the operation."),
     ("PERSISTED_QUERY_NOT_SUPPORTED", Fault.CALLER, 200, "Send the operation's text."),

@@ -22,6 +22,7 @@ from gateway.compiler.explain import explain
 from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
 from gateway.engine.proof import counts_hold, row_rules_of
+from gateway.engine.proof_totals import totals_hold
 from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question
 from gateway.observe.logs import event, fault
@@ -140,17 +141,18 @@ class Service:
         answered = True
         rules = row_rules_of(product.contract, self.policy)
         for port in product.ports:
-            proved = False
+            proved = totals = False
             try:
                 if (probe := getattr(port, "probe", None)) is not None:
                     await probe(Call(self.settings.timeouts.connect_s))
                 proved = await counts_hold(product, port, rules, self.bounds)
+                totals = proved and await totals_hold(product, port, rules, self.bounds)
                 if not proved and port.capabilities.count:
                     event("counts_not_proved", product=product.id, port=port.name)
             except (PortError, GatewayError) as error:
                 answered = False
                 event("port_not_probed", product=product.id, port=port.name, reason=getattr(error, "reason", type(error).__name__))
-            self.answerer.note_proof(product, port, proved=proved)
+            self.answerer.note_proof(product, port, proved=proved, totals=totals)
         return answered
 
     def _targets(self) -> Mapping[str, Target]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["OWN_TYPES", "CatalogError", "can_be_key", "check_names"]
 
 _OPERATIONS = ("Query", "Mutation", "Subscription")
-_SHARED = ("ID", "PageInfo", "SortDirection", "ProductMetadata", "SymbolFilter")
+_SHARED = ("ID", "PageInfo", "SortDirection", "DatePart", "ProductMetadata", "SymbolFilter")
 _MESH = ("Mesh", "MeshField", "MeshLag", "MeshObjectives", "MeshProduct", "MeshRatio", "MeshRelationship", "MeshSlo", "MeshSupport")
 OWN_TYPES = frozenset((*_OPERATIONS, *_SHARED, *_MESH, *NAME_OF_KIND.values(), *(f"{name}Filter" for name in NAME_OF_KIND.values())))
 """Types of the gateway's own, whatever products there are."""

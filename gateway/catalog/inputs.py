@@ -34,6 +34,7 @@ __all__ = [
     "key_type",
     "order_type",
     "output_scalar",
+    "scalar_filter",
     "scalar_of_kind",
     "where_type",
 ]
@@ -78,7 +79,8 @@ def is_graphql_enumeration(type_: Enumeration) -> bool:
 
 
 @cache
-def _scalar_filter(kind: Kind) -> GraphQLInputObjectType:
+def scalar_filter(kind: Kind) -> GraphQLInputObjectType:
+    """Return the filter that all columns and totals of a kind share."""
     scalar = scalar_of_kind(kind)
     operators: tuple[Operator, ...] = (Operator.EQ, Operator.NE) if kind is Kind.BOOLEAN else _EQUALITY + _ORDER
     if kind is Kind.STRING:
@@ -104,7 +106,7 @@ def filter_type(column: Column, enumeration: Callable[[Enumeration], GraphQLEnum
     """Return the filter of a comparable column; enumerations have one of their own, all else share one per scalar."""
     match column.type:
         case Scalar(kind=kind):
-            return _scalar_filter(kind)
+            return scalar_filter(kind)
         case Enumeration() as type_ if is_graphql_enumeration(type_):
             enum = enumeration(type_)
             return _filter(f"{enum.name}Filter", enum, _EQUALITY)

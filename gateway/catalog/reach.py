@@ -11,24 +11,30 @@ from dataclasses import dataclass, field
 
 from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, SelectionSetNode
 
-from gateway.catalog.snapshot import Domain, Product, Snapshot
+from gateway.catalog.snapshot import Domain, Product, Relation, Snapshot
 from gateway.governance.ruling import ProductRuling, Standing
 
-__all__ = ["Reach", "reach_of"]
+__all__ = ["TOTALS", "Reach", "reach_of"]
 
 RulingOf = Callable[[Product], ProductRuling]
 _INTROSPECTION = frozenset({"__schema", "__type"})
+TOTALS = ("aggregate", "groups")
+"""What a connection has beside its rows."""
+
+_PLAIN = frozenset({"nodes", "edges", "pageInfo", "totalCount", "metadata", "__typename"})
 
 
 @dataclass(slots=True)
 class Reach:
     """What a text names. ``roots``: domain field -> product fields asked there; ``links``: product id -> relationship names followed.
 
-    ``forbidden``: listed products named at the root without access. ``introspects``: asks for ``__schema`` or ``__type``.
+    ``totals``: (product id, `TOTALS` that its connections are asked for). ``forbidden``: listed products named at the root without
+    access. ``introspects``: asks for ``__schema`` or ``__type``.
     """
 
     roots: dict[str, set[str]] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
+    totals: set[tuple[str, str]] = field(default_factory=set)
     forbidden: dict[str, Product] = field(default_factory=dict)
     introspects: bool = False
     asks_mesh: bool = False
@@ -38,6 +44,7 @@ class Reach:
         return (
             tuple(sorted((name, tuple(sorted(fields))) for name, fields in self.roots.items())),
             tuple(sorted((id_, tuple(sorted(names))) for id_, names in self.links.items())),
+            tuple(sorted(self.totals)),
         )
 
 
@@ -100,6 +107,10 @@ class _Walk:
 
     def _connection(self, product: Product, selections: SelectionSetNode) -> None:
         def visit(node: FieldNode) -> None:
+            if node.name.value not in _PLAIN:
+                # A misspelling is told from what there is.
+                names = (node.name.value,) if node.name.value in TOTALS else TOTALS
+                self.reach.totals.update((product.id, name) for name in names)
             if node.selection_set is None:
                 return
             match node.name.value:
@@ -107,12 +118,38 @@ class _Walk:
                     self._row(product, node.selection_set)
                 case "edges":
                     self._each(node.selection_set, ("edge", product.id), edge)
+                case "groups":
+                    # Variables may say what to group by, so all that is one step away is there.
+                    for relation in product.relations:
+                        self._follow(product, relation)
+                    self._each(node.selection_set, ("group", product.id), group)
+
+        def group(node: FieldNode) -> None:
+            if node.name.value == "key" and node.selection_set is not None:
+                self._key(product, node.selection_set)
 
         def edge(node: FieldNode) -> None:
             if node.name.value == "node" and node.selection_set is not None:
                 self._row(product, node.selection_set)
 
         self._each(selections, ("connection", product.id), visit)
+
+    def _follow(self, product: Product, relation: Relation) -> Product | None:
+        """Let groups follow a relationship, if it leads to one partner and the view knows of it."""
+        target = self.snapshot.products[relation.target]
+        if relation.many or self.ruling_of(target).standing is Standing.HIDDEN:
+            return None
+        self.reach.links.setdefault(product.id, set()).add(relation.graphql_name)
+        self.reach.links.setdefault(target.id, set())
+        return target
+
+    def _key(self, product: Product, selections: SelectionSetNode) -> None:
+        def visit(node: FieldNode) -> None:
+            relation = product.relation_by_name.get(node.name.value)
+            if relation is not None and node.selection_set is not None and (target := self._follow(product, relation)) is not None:
+                self._key(target, node.selection_set)
+
+        self._each(selections, ("key", product.id), visit)
 
     def _row(self, product: Product, selections: SelectionSetNode) -> None:
         def visit(node: FieldNode) -> None:

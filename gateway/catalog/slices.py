@@ -27,9 +27,10 @@ from graphql import (
 )
 
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar
+from gateway.catalog.aggregates import AggregateTypes
 from gateway.catalog.inputs import filter_type, is_graphql_enumeration, key_type, order_type, scalar_of_kind, where_type
 from gateway.catalog.names import column_name, type_name
-from gateway.catalog.reach import Reach, RulingOf
+from gateway.catalog.reach import TOTALS, Reach, RulingOf
 from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
 from gateway.governance.recent import Recent
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
@@ -110,6 +111,7 @@ class _Builder:
         self._enums: dict[str, GraphQLEnumType] = {}
         self._inputs: dict[tuple[str, str], GraphQLInputObjectType] = {}
         self._filters: dict[str, GraphQLInputObjectType] = {}
+        self._aggregates = AggregateTypes(self, wide=wide)
 
     def build(self) -> Slice:
         fields = {"mesh": self.mesh_field}
@@ -153,7 +155,8 @@ class _Builder:
                 scalar_of_kind(Kind.INSTANT), description=f"Only rows with {updated} at or after this instant."
             )
         if usable:
-            where = self._input("where", product, lambda: where_type(product, usable, lambda column: self._filter(product, column)))
+            where = self.where_of(product)
+            assert where is not None
             order = self._input("order", product, lambda: order_type(product, usable))
             arguments["where"] = GraphQLArgument(where)
             arguments["orderBy"] = GraphQLArgument(GraphQLList(GraphQLNonNull(order)))
@@ -180,8 +183,44 @@ class _Builder:
                 "metadata": GraphQLField(GraphQLNonNull(METADATA)),
             },
         )
+        if asked := tuple(name for name in TOTALS if (product.id, name) in self.reach.totals):
+            connection.fields.update(self._aggregates.fields(product, asked))
         self._connections[product.id] = connection
         return connection
+
+    # -- what totals are made of -------------------------------------------------------------------------------------------
+
+    def known_columns(self, product: Product) -> list[tuple[Column, FieldRuling]]:
+        """List the columns that are not hidden, with their rulings."""
+        rulings = self.ruling_of(product).fields
+        return [(column, field) for column, field in zip(product.columns, rulings, strict=True) if not field.hidden]
+
+    def group_partners(self, product: Product) -> list[tuple[Relation, Product]]:
+        """List the to-one relationships that groups may follow."""
+        found = []
+        for name in sorted(self.reach.links.get(product.id, ())):
+            relation = product.relation_by_name[name]
+            target = self.snapshot.products[relation.target]
+            if not relation.many and (self.wide or self.ruling_of(target).standing is Standing.SERVED):
+                found.append((relation, target))
+        return found
+
+    def output_of(self, product: Product, column: Column) -> GraphQLOutputType:
+        """Give the type that a column is answered as."""
+        return self._output(column.field, column.type, type_name(product.type_name, column.name))
+
+    def filter_of(self, product: Product, column: Column) -> GraphQLInputObjectType:
+        """Give the filter of a column."""
+        return self._filter(product, column)
+
+    def where_of(self, product: Product) -> GraphQLInputObjectType | None:
+        """Give a product's ``where``, None if nothing can stand in it."""
+        usable = usable_columns(product, self.ruling_of(product), wide=self.wide)
+        if not usable:
+            return None
+        return self._input("where", product, lambda: where_type(product, usable, lambda column: self._filter(product, column)))
+
+    # -- rows --------------------------------------------------------------------------------------------------------------
 
     def _row(self, product: Product) -> GraphQLObjectType:
         if (found := self._rows.get(product.id)) is not None:

@@ -13,7 +13,7 @@ import msgspec
 
 from contracts.masks import MaskKind
 from gateway.catalog.snapshot import Product, Relation
-from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
+from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape, TotalsStep
 from gateway.compiler.plan import (
     ColumnPick,
     ConnectionPick,
@@ -31,6 +31,7 @@ from gateway.compiler.plan import (
 )
 from gateway.compiler.shaping import shape_of
 from gateway.compiler.structs import output_class
+from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
 from gateway.governance.masks import MaskKeys, fitting
 from gateway.governance.rule import RuledPlan, RulingOf
 from gateway.governance.ruling import Access, ProductRuling
@@ -143,6 +144,21 @@ class _Compiling:
             cursors=shows_places,
             wants_rows=bool(shapes) or shows_places or has_edges or "hasNextPage" in page_names,
             binding=_binding(product, self.ruling_of(product)),
+            totals=tuple(self._totals(pick, part, target) for part in pick.parts if isinstance(part, (AggregatePick, GroupsPick))),
+        )
+
+    def _totals(self, pick: ConnectionPick, part: TotalsPick, target: tuple[int, ...]) -> TotalsStep:
+        partners = part.partners if isinstance(part, GroupsPick) else ()
+        return TotalsStep(
+            pick.product,
+            self.ruling_of(pick.product),
+            part.path,
+            frozenset(),
+            target,
+            pick.unusable,
+            pick=part,
+            partners=partners,
+            partner_rulings={it.id: self.ruling_of(it) for it in partners},
         )
 
     def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:

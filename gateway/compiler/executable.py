@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from gateway.catalog.snapshot import Product, Relation
-from gateway.compiler.plan import ConnectionPart, ForeignPick, Source
+from gateway.compiler.plan import ConnectionPart, ForeignPick, Source, TypenamePick
+from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
 from gateway.governance.rule import RuledPlan
 from gateway.governance.ruling import ProductRuling
 
-__all__ = ["Child", "ConnectionStep", "Executable", "KeyStep", "PartnerStep", "RowShape", "Step", "row_attribute"]
+__all__ = ["Child", "ConnectionStep", "Executable", "KeyStep", "PartnerStep", "RowShape", "Step", "TotalsStep", "row_attribute"]
 
 Shape = Callable[[Sequence[Any], Sequence["Partners"], Sequence[Callable[[Any], bool | None]]], list[Any]]
 """(rows, one `Partners` per child, one test per row rule) -> one output object per row, same order."""
@@ -89,6 +90,18 @@ class KeyStep(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class TotalsStep(Step):
+    """An ``aggregate`` or ``groups`` of a connection. ``partners``: what ``by`` may lead to.
+
+    ``columns`` are known per request only.
+    """
+
+    pick: TotalsPick
+    partners: tuple[Product, ...]
+    partner_rulings: Mapping[str, ProductRuling]
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionStep(Step):
     """A page, or a page per parent. ``row_shapes``: one per selection over the rows, in the order of ``parts``."""
 
@@ -103,6 +116,13 @@ class ConnectionStep(Step):
     """Whether any row is wanted, or only what is known of the list."""
     binding: bytes
     """Digest of what cursors of this list belong to, as far as it is known before a request."""
+    totals: tuple[TotalsStep, ...] = ()
+    """One per ``aggregate`` and ``groups``, in the order of ``parts``."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing is asked of the page, only totals."""
+        return bool(self.totals) and all(isinstance(part, (AggregatePick, GroupsPick, TypenamePick)) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

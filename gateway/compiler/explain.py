@@ -5,12 +5,13 @@ Nothing is read. What depends on a request's values (conditions in variables) is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from contracts.predicates import TRUE
 from domain_adapters.port import Port
 from gateway.catalog.snapshot import Product, Snapshot
-from gateway.compiler.executable import ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape
+from gateway.compiler.executable import ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape, TotalsStep
+from gateway.compiler.totals import GroupsPick, KeyPick, measures_of
 from gateway.governance.rule import Receipt
 from gateway.governance.ruling import ProductRuling
 
@@ -57,6 +58,8 @@ def _step(step: ConnectionStep | KeyStep | PartnerStep, depth: int) -> Iterator[
         yield f"{indent}  arguments: {', '.join(step.arguments) or 'none'}; {_pushed(step, port)}"
         if step.counts:
             yield f"{indent}  totalCount: {_counted(step.ruling, port)}"
+        for it in step.totals:
+            yield from _totals(it, port, indent)
     if not _sees_all_rows(step.ruling):
         yield f"{indent}  row rule: pushed where the port can, and applied again to every row here"
     shapes: tuple[RowShape, ...] = step.row_shapes if isinstance(step, ConnectionStep) else (step.rows,)
@@ -89,6 +92,39 @@ def _counted(ruling: ProductRuling, port: Port | None) -> str:
     return "by the port" if _sees_all_rows(ruling) else "by the port, once its counts under the row rule are proved; else from rows"
 
 
+def _totals(step: TotalsStep, port: Port | None, indent: str) -> Iterator[str]:
+    picked = dict.fromkeys(f"{it.function} {it.column.name}" if it.column else it.function for it, _ in measures_of(step.pick))
+    yield f"{indent}  {step.pick.key}: {', '.join(picked) or 'no totals'}; {_totalled(step, port)}"
+    related = {it.product.id for it in _keys(step.pick.picks) if it.path}
+    if related:
+        names = ", ".join(it.id for it in step.partners if it.id in related)
+        yield f"{indent}    groups by related columns: by foreign key first, then put together by one look-up each in {names}"
+
+
+def _keys(picks: Iterable[object]) -> Iterator[KeyPick]:
+    for it in picks:
+        if isinstance(it, KeyPick):
+            yield it
+            yield from _keys(it.picks)
+
+
+def _totalled(step: TotalsStep, port: Port | None) -> str:
+    if port is None:
+        return "nothing can be read"
+    used = {it.column.name for it, _ in measures_of(step.pick) if it.column is not None}
+    if guarded := sorted(used & step.pick.protected.keys()):
+        least = max(step.pick.protected[name] for name in guarded)
+        return f"from rows, within the scan budget, because totals of {', '.join(guarded)} are for at least {least} subjects"
+    able = port.capabilities
+    needed = dict.fromkeys(it.function for it, _ in measures_of(step.pick))
+    lacking = [name for name in needed if name not in able.aggregates]
+    if (isinstance(step.pick, GroupsPick) or step.target) and not able.group_by:
+        lacking.append("groupBy")
+    if lacking:
+        return f"from rows, within the scan budget, because the port cannot: {', '.join(lacking)}"
+    return "by the port" if _sees_all_rows(step.ruling) else "by the port, once its totals under the row rule are proved; else from rows"
+
+
 def _sees_all_rows(ruling: ProductRuling) -> bool:
     return not ruling.row_rules or TRUE in ruling.row_rules
 
@@ -113,7 +149,13 @@ def _receipt(receipt: Receipt) -> str:
 def _own_calls(step: ConnectionStep | KeyStep | PartnerStep) -> int:
     if not step.product.ports:
         return 0
-    if not isinstance(step, ConnectionStep) or not step.counts:
+    if not isinstance(step, ConnectionStep):
+        return 1
+    return (0 if step.is_bare else _page_calls(step)) + len(step.totals)
+
+
+def _page_calls(step: ConnectionStep) -> int:
+    if not step.counts:
         return 1
     # A page that does not begin with the first row, or that holds some rows of each parent, does not tell how many there are.
     apart = step.product.ports[0].capabilities.limit_per_key if step.target else "after" in step.arguments

@@ -347,6 +347,7 @@ def _merge(reach: Reach, other: Reach) -> None:
         reach.roots.setdefault(name, set()).update(fields)
     for id_, names in other.links.items():
         reach.links.setdefault(id_, set()).update(names)
+    reach.totals.update(other.totals)
     reach.forbidden.update(other.forbidden)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from contracts.fields import FieldType
 from gateway.catalog.snapshot import Column, Product, Relation
+from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.governance.ruling import FieldRuling, ProductRuling
 
 __all__ = [
@@ -152,7 +153,7 @@ class MetadataPick:
     names: tuple[tuple[str, str], ...]
 
 
-ConnectionPart = NodesPick | EdgesPick | PageInfoPick | CountPick | MetadataPick | TypenamePick
+ConnectionPart = NodesPick | EdgesPick | PageInfoPick | CountPick | MetadataPick | TypenamePick | AggregatePick | GroupsPick
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ from gateway.compiler.plan import (
     Rows,
     TypenamePick,
 )
+from gateway.compiler.totals_planner import TotalsPlanner
 from gateway.errors import GatewayError
 
 __all__ = ["plan_of"]
@@ -123,10 +124,19 @@ class _Planner:
                     parts.append(CountPick(part_key))
                 case "pageInfo":
                     parts.append(PageInfoPick(part_key, self._names("PageInfo", part_nodes)))
+                case "aggregate":
+                    parts.append(self._totals().aggregate(product, type_, part_nodes, (*path, part_key)))
+                case "groups":
+                    groups = self._totals().groups(product, type_, part_nodes, (*path, part_key))
+                    self._products.update({it.id: it for it in groups.partners if it.id not in self._products})
+                    parts.append(groups)
                 case _:
                     parts.append(MetadataPick(part_key, self._names("ProductMetadata", part_nodes)))
         sources = argument_sources(nodes[0], definition, self.document.literal_index)
         return ConnectionPick(key, product, sources, tuple(parts), path)
+
+    def _totals(self) -> TotalsPlanner:
+        return TotalsPlanner(self.slice, self.snapshot, self.document.literal_index, self._collect)
 
     def _edges(self, product: Product, nodes: list[FieldNode], path: _Path) -> tuple[CursorPick | NodePick | TypenamePick, ...]:
         type_ = self._type(f"{product.type_name}Edge")

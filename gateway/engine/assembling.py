@@ -9,6 +9,7 @@ from typing import Any
 from gateway.compiler.executable import ConnectionStep
 from gateway.compiler.plan import CountPick, CursorPick, EdgesPick, MetadataPick, NodePick, NodesPick, PageInfoPick
 from gateway.compiler.structs import output_class
+from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.engine.asked import Fetched
 from gateway.engine.decode import generated_at
 
@@ -26,6 +27,8 @@ class Share:
     has_next: bool = False
     has_previous: bool = False
     count: int | None = None
+    totals: Sequence[Any] = ()
+    """One per ``aggregate`` and ``groups``."""
 
     def info(self, name: str) -> Any:
         """Give a member of ``PageInfo``."""
@@ -46,6 +49,7 @@ def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, s
     count: int | str | None = str(share.count) if long_as_text and share.count is not None else share.count
     values: list[Any] = []
     shapes = iter(share.shaped)
+    totals = iter(share.totals)
     for part in step.parts:
         match part:
             case NodesPick():
@@ -66,6 +70,8 @@ def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, s
                     "__typename": "ProductMetadata",
                 }
                 values.append(output_class(tuple(key for key, _ in part.names))(*(facts[name] for _, name in part.names)))
+            case AggregatePick() | GroupsPick():
+                values.append(next(totals))
             case _:
                 values.append(part.type_name)
     return step.output(*values)

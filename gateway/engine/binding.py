@@ -7,16 +7,19 @@ MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
 from contracts.predicates import Predicate
-from gateway.compiler.executable import ConnectionStep, Executable
-from gateway.compiler.plan import MISSING
+from gateway.compiler.executable import ConnectionStep, Executable, TotalsStep
+from gateway.compiler.plan import MISSING, Source
+from gateway.compiler.totals import GroupsPick
 from gateway.engine.asked import Asked
 from gateway.engine.budget import Bounds
 from gateway.engine.conditions import check_usable, key_values, order_terms, where_columns, where_predicate
+from gateway.engine.grouping import Grouping
+from gateway.engine.grouping_binding import bind_totals
 from gateway.errors import GatewayError
 from gateway.governance.cursors import CursorCodec
 
@@ -41,24 +44,67 @@ class Bound:
 
 
 def bind(
-    executable: Executable, values: Values, bounds: Bounds, *, decision: bytes, rules: Mapping[str, tuple[Predicate, ...]]
-) -> dict[tuple[str, ...], Bound | tuple[Any, ...]]:
+    executable: Executable,
+    values: Values,
+    bounds: Bounds,
+    *,
+    decision: bytes,
+    rules: Mapping[str, tuple[Predicate, ...]],
+    long_as_text: bool = False,
+) -> dict[tuple[str, ...], Bound | Grouping | tuple[Any, ...]]:
     """Bind every list and key look-up of an operation, by response path.
 
     ``decision``: digest of the caller's decision key; ``rules``: product id -> row rules with this caller's claims.
     """
-    found: dict[tuple[str, ...], Bound | tuple[Any, ...]] = {}
+    binding = _Binding(executable, values, bounds, decision, rules, long_as_text)
     for step in executable.questions:
         if isinstance(step, ConnectionStep):
-            found[step.path] = _connection(step, values, bounds, decision, rules[step.product.id])
+            binding.connection(step)
         else:
             check_usable(step.product, frozenset(step.product.primary_key), step.unusable)
-            found[step.path] = key_values(step.product, step.key(values.variables, values.literals))
-    return found
+            binding.found[step.path] = key_values(step.product, step.key(values.variables, values.literals))
+    return binding.found
+
+
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    executable: Executable
+    values: Values
+    bounds: Bounds
+    decision: bytes
+    rules: Mapping[str, tuple[Predicate, ...]]
+    long_as_text: bool
+    found: dict[tuple[str, ...], Bound | Grouping | tuple[Any, ...]] = field(default_factory=dict)
+    guarded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Product id -> the rows whose totals of protected columns are shown."""
+
+    def connection(self, one: ConnectionStep) -> None:
+        bound = self.found[one.path] = _connection(one, self.values, self.bounds, self.decision, self.rules[one.product.id])
+        for totals in one.totals:
+            self.found[totals.path] = self._grouping(one, totals, bound.asked)
+
+    def _grouping(self, connection: ConnectionStep, totals: TotalsStep, asked: Asked) -> Grouping:
+        given = _given(totals.pick.arguments, self.values) if isinstance(totals.pick, GroupsPick) else {}
+        found = bind_totals(
+            totals,
+            given,
+            asked,
+            _named(connection, _given(connection.arguments, self.values)),
+            bounds=self.bounds,
+            rulings=self.executable.rulings,
+            decision=self.decision,
+            rules=self.rules,
+            long_as_text=self.long_as_text,
+        )
+        if not found.protected:
+            return found
+        # Totals of different rows would give by subtraction what each of them withholds (SPEC A8): only one kind of them is shown.
+        rows = (connection.path[:-1] if connection.target else (), found.asked.where, found.asked.since)
+        return replace(found, withheld=self.guarded.setdefault(connection.product.id, rows) != rows)
 
 
 def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: bytes, rules: tuple[Predicate, ...]) -> Bound:
-    given = {name: value for name, source in step.arguments.items() if (value := source(values.variables, values.literals)) is not MISSING}
+    given = _given(step.arguments, values)
     product = step.product
     first = given.get("first")
     first = bounds.rows_default if first is None else first
@@ -74,11 +120,7 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
     order = order_terms(product, given.get("orderBy"))
     since = given.get("since")
     if step.unusable:
-        named = where_columns(product, given.get("where")) | {term.column for term in order}
-        updated = product.contract.times.updated
-        if since is not None and updated is not None:
-            named |= {updated}
-        check_usable(product, named, step.unusable)
+        check_usable(product, _named(step, given) | {term.column for term in order}, step.unusable)
     asked = Asked(where, since, order, first, counts=step.counts, places=step.cursors, rows=step.wants_rows)
     after = given.get("after")
     bound_to = b""
@@ -86,6 +128,17 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
         text = repr((order, where, since, rules)).encode()
         bound_to = blake2b(step.binding + text + decision, digest_size=16).digest()
     return Bound(asked, bound_to, after)
+
+
+def _given(arguments: Mapping[str, Source], values: Values) -> dict[str, Any]:
+    return {name: value for name, source in arguments.items() if (value := source(values.variables, values.literals)) is not MISSING}
+
+
+def _named(step: ConnectionStep, given: Mapping[str, Any]) -> frozenset[str]:
+    """Name the columns that decide which rows a list has."""
+    updated = step.product.contract.times.updated
+    since = frozenset((updated,)) if given.get("since") is not None and updated is not None else frozenset[str]()
+    return where_columns(step.product, given.get("where")) | since
 
 
 def open_place(bound: Bound, codec: CursorCodec, parent: bytes = b"") -> Asked:

@@ -17,7 +17,7 @@ from gateway.catalog.inputs import DIRECTIONS
 from gateway.catalog.snapshot import Column, Product
 from gateway.errors import GatewayError
 
-__all__ = ["check_usable", "key_values", "nanos_text", "order_terms", "where_columns", "where_predicate"]
+__all__ = ["check_usable", "comparison", "key_values", "nanos_text", "order_terms", "where_columns", "where_predicate"]
 
 _LISTS = (Operator.IN, Operator.NOT_IN)
 
@@ -36,7 +36,7 @@ def where_predicate(product: Product, value: Mapping[str, Any] | None) -> Predic
             case "not":
                 parts.append(Not(where_predicate(product, inner)))
             case _:
-                parts.extend(_comparison(product.column_by_graphql_name[name], operator, it) for operator, it in inner.items())
+                parts.extend(comparison(product.column_by_graphql_name[name], operator, it) for operator, it in inner.items())
     return conjunction(*parts) if parts else TRUE
 
 
@@ -53,7 +53,8 @@ def where_columns(product: Product, value: Mapping[str, Any] | None) -> frozense
     return frozenset(found)
 
 
-def _comparison(column: Column, operator: str, value: Any) -> Predicate:
+def comparison(column: Column, operator: str, value: Any) -> Predicate:
+    """Read one test of a column."""
     if value is None or (isinstance(value, list) and None in value):
         raise _null(f"{column.graphql_name}.{operator}")
     known = Operator(operator)

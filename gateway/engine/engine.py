@@ -25,7 +25,7 @@ from domain_adapters.breaker import Circuit
 from domain_adapters.port import Call, Port, Probes
 from gateway.caller import Caller
 from gateway.catalog.mesh import MeshContext, mesh_field, mesh_schema
-from gateway.catalog.reach import Reach
+from gateway.catalog.reach import TOTALS, Reach
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.documents import read_document
@@ -106,10 +106,13 @@ class Engine:
         self._on_dropped = on_dropped
         self._on_read = on_read
         self._proved: set[tuple[str, str]] = set()
+        self._proved_totals: set[tuple[str, str]] = set()
 
-    def note_proof(self, product: Product, port: Port, *, proved: bool) -> None:
-        """Take in whether a port's counts under row rules hold (SPEC A6); until then they are counted here, from rows."""
-        (self._proved.add if proved else self._proved.discard)((product.id, port.name))
+    def note_proof(self, product: Product, port: Port, *, proved: bool, totals: bool | None = None) -> None:
+        """Take in whether a port's counts under row rules hold (SPEC A6), and its ``totals``; until then they are made here, from rows."""
+        key = (product.id, port.name)
+        (self._proved.add if proved else self._proved.discard)(key)
+        (self._proved_totals.add if (proved if totals is None else totals) else self._proved_totals.discard)(key)
 
     # -- a question --------------------------------------------------------------------------------------------------------
 
@@ -119,7 +122,8 @@ class Engine:
             view = self._views.of(frame.caller, self._clock())
             prepared, variables, executable = await self._compiled(question, frame, view)
             rules = self._bound_rules(executable, frame.caller)
-            bound = bind(executable, Values(variables, prepared.literals), self.bounds, decision=view.digest, rules=rules)
+            values = Values(variables, prepared.literals)
+            bound = bind(executable, values, self.bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
             run = self._run(executable, bound, rules, prepared, question, frame, view)
             if self._unprobed:
                 await self._know_ports(executable)
@@ -276,6 +280,7 @@ class Engine:
             ties={name: tie for name in product.primary_key if name in unusable} if tie is not None else {},
             unusable=unusable,
             trusts_counts=(product.id, port.name) in self._proved,
+            trusts_totals=(product.id, port.name) in self._proved_totals,
             on_read=self._on_read,
         )
 
@@ -328,9 +333,10 @@ class Engine:
         errors: list[dict[str, Any]] = run.findings.errors if frame.denied_silently else [*run.findings.errors, *executable.ruled.refusals]
         for product, dropped in run.findings.dropped.items():
             self._on_dropped(product, dropped)
-        slo, status = self.board.stamp(executable.products)
+        read = _with_partners(executable.products, run.totals.read)
+        slo, status = self.board.stamp(read)
         body = reply_bytes(data, errors, slo=slo, masked=executable.masked, denied=executable.denied)
-        products = tuple(executable.rulings)
+        products = tuple(id_ for id_, _ in read)
         headers = (("Mesh-Slo-Status", status),) if products else ()
         return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
 
@@ -357,6 +363,7 @@ class Engine:
             if view.ruling(product.contract).standing is Standing.SERVED:
                 reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))
                 reach.links[product.id] = set()
+                reach.totals.update((product.id, name) for name in TOTALS)
         if len(reach.links) > self._introspection_products_max:
             raise GatewayError(
                 "LIMIT_EXCEEDED",
@@ -379,3 +386,15 @@ def _is_large(variables: Mapping[str, Any] | None) -> bool:
                 return True
             pending.extend(value.values() if isinstance(value, dict) else value)
     return False
+
+
+def _with_partners(
+    products: tuple[tuple[str, tuple[str, ...]], ...], partners: Mapping[str, list[str]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Add the products that groups were formed by to those that an operation reads."""
+    if not partners:
+        return products
+    found = dict(products)
+    for id_, paths in partners.items():
+        found[id_] = (*found.get(id_, ()), *paths)
+    return tuple(found.items())

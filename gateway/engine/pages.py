@@ -42,7 +42,7 @@ class Pages:
 
     ``visible``: column indices that the answer and its joins need. ``ties``: how masked primary key columns break ties;
     ``unusable``: columns that the caller sees masked or not at all.
-    ``trusts_counts``: whether the port's counts under a row rule have been proved (SPEC A6).
+    ``trusts_counts``, ``trusts_totals``: whether the port's counts, aggregates under a row rule have been proved (SPEC A6).
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Pages:
         ties: Mapping[str, Tie] | None = None,
         unusable: frozenset[str] = frozenset(),
         trusts_counts: bool = True,
+        trusts_totals: bool = True,
         on_read: OnRead = lambda _product, _outcome, _seconds: None,
     ) -> None:
         self.product = product
@@ -67,6 +68,7 @@ class Pages:
         self.cells = Cells(product, ties, unusable)
         self._decoders = decoders
         self._trusts_counts = trusts_counts
+        self._trusts_totals = trusts_totals
         self._on_read = on_read
         # All of them: what one rule lets through another may still mask, row by row.
         self._rule_columns = self.cells.indices(frozenset().union(*map(columns_of, rules)))
@@ -100,6 +102,10 @@ class Pages:
         if not capabilities.count or (self.rule != TRUE and not self._trusts_counts):
             return False
         return wanted == TRUE or can_push(wanted, capabilities)
+
+    def totals(self, wanted: Predicate) -> bool:
+        """Whether the port itself may aggregate what is wanted."""
+        return (self.rule == TRUE or self._trusts_totals) and (wanted == TRUE or can_push(wanted, self.port.capabilities))
 
     # -- what is answered --------------------------------------------------------------------------------------------------
 
@@ -243,7 +249,7 @@ class Walk:
             # Reads may answer at once from a cache or in process: other requests get their turn between pages all the same.
             await asyncio.sleep(0)
         page = await pages.one(read, self._columns, must=self._must)
-        self._scanned += len(page.rows) + page.dropped
+        self._scanned += len(page.rows) + page.dropped + len(page.groups or ())
         rows_max = pages.budget.bounds.scan_rows_max
         if self._scanned > rows_max:
             raise pages.cannot(f"answer this without the gateway reading more than {rows_max} rows", "Narrow it with where or since")

@@ -24,7 +24,7 @@ from gateway.engine.pages import Pages
 from gateway.engine.positions import after
 from gateway.errors import GatewayError
 
-__all__ = ["counts_hold", "row_rules_of"]
+__all__ = ["counts_hold", "row_rules_of", "with_claims"]
 
 _SAMPLE_ROWS = 500
 
@@ -58,7 +58,7 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
     within = Not(after(order, last)) if sample.has_next else TRUE
     key = attrgetter(*(row_attribute(product.index_by_name[name]) for name in product.primary_key))
     for rule in rules:
-        bound = _with_claims(rule, {name: [cell[name](row) for row in sample.rows] for name in columns_of(rule)})
+        bound = with_claims(rule, {name: [cell[name](row) for row in sample.rows] for name in columns_of(rule)})
         test = compile_test(bound, lambda name: cell[name])
         expected = [key(row) for row in sample.rows if test(row) is True]
         try:
@@ -72,17 +72,17 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
     return True
 
 
-def _with_claims(rule: Predicate, values: dict[str, list[Any]]) -> Predicate:
+def with_claims(rule: Predicate, values: dict[str, list[Any]]) -> Predicate:
     """Put values that occur in the place of claims: half of them, so that some rows pass and some do not."""
     match rule:
         case Compare(column=column, operator=operator, value=value):
             return Compare(column, operator, _value(operator, value, values[column]))
         case And(parts=parts):
-            return And(tuple(_with_claims(part, values) for part in parts))
+            return And(tuple(with_claims(part, values) for part in parts))
         case Or(parts=parts):
-            return Or(tuple(_with_claims(part, values) for part in parts))
+            return Or(tuple(with_claims(part, values) for part in parts))
         case Not(part=part):
-            return Not(_with_claims(part, values))
+            return Not(with_claims(part, values))
 
 
 def _value(operator: Operator, value: Any, cells: list[Any]) -> Any:

@@ -24,7 +24,8 @@ from gateway.engine.lists import full_order, read_list
 from gateway.engine.pages import Pages
 from gateway.engine.parents import Parents, encoded, grouped, key_reader
 from gateway.engine.partners import Key, beyond, count_partners, place_of, read_partners, sorter
-from gateway.engine.tasks import together
+from gateway.engine.tasks import both, together
+from gateway.engine.totals import Totals
 from gateway.errors import GatewayError
 from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
 
@@ -50,6 +51,10 @@ class Run:
     foreign: Callable[[ForeignPick], Awaitable[Any]]
     long_as_text: bool = False
     findings: Findings = field(default_factory=Findings)
+    totals: Totals = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.totals = Totals(self.open, self.bound, self.executable.rulings, self.cursors, self.findings)
 
     async def data(self) -> Any:
         """Run everything and return the object to encode as ``data``."""
@@ -77,13 +82,14 @@ class Run:
 
     async def _list(self, step: ConnectionStep) -> Any:
         bound: Bound = self.bound[step.path]
-        fetched = await read_list(self.open(step), open_place(bound, self.cursors))
+        read = self._fetched(step, bound)
+        fetched, totals = await both(read, self.totals.whole(step)) if step.totals else (await read, [])
         self.findings.note(step.product, fetched)
         shaped = await self._shaped(step.row_shapes, fetched.rows, fetched, [list_locator(shape, step.path) for shape in step.row_shapes])
         if fetched.count_error is not None:
             self.findings.fail(fetched.count_error, (*step.path, "totalCount"))
         sealed = self._sealed(fetched.places, bound.bound_to)
-        share = Share(shaped, 0, len(fetched.rows), sealed, fetched.has_next, fetched.has_previous, fetched.count)
+        share = Share(shaped, 0, len(fetched.rows), sealed, fetched.has_next, fetched.has_previous, fetched.count, totals)
         return self._object(step, share, fetched)
 
     async def batch(self, step: ConnectionStep, fetched: Fetched, start: int) -> list[Any]:
@@ -93,6 +99,9 @@ class Run:
         place = list_locator(shape, step.path)
         (shaped,) = await self._shaped((shape,), fetched.rows, fetched, [lambda index: place(start + index)])
         return shaped
+
+    async def _fetched(self, step: ConnectionStep, bound: Bound) -> Fetched:
+        return Fetched([]) if step.is_bare else await read_list(self.open(step), open_place(bound, self.cursors))
 
     async def _single(self, step: KeyStep) -> Any:
         values: Key = self.bound[step.path]
@@ -165,16 +174,18 @@ class Run:
     async def _many_each(self, step: ConnectionStep, parents: Parents) -> Partners:
         bound: Bound = self.bound[step.path]
         if not parents.keys:
-            return Partners(self._object(step, Share([[] for _ in step.row_shapes], count=0), Fetched([])))
+            none = [part.absent for part in await self.totals.per_parent(step, ())]
+            return Partners(self._object(step, Share([[] for _ in step.row_shapes], count=0, totals=none), Fetched([])))
         pages = self.open(step)
         asked = self._opened(bound, parents)
         order = full_order(step.product, asked.order)
         if (asked.order or step.cursors) and not step.product.primary_key:
             raise pages.cannot("sort or page partners, because the product has no primary key", "Leave orderBy and cursors out")
-        fetched, counts = await self._partners(step, pages, parents.keys, asked, order)
+        read = self._partners(step, pages, parents.keys, asked, order)
+        (fetched, counts), parts = await both(read, self.totals.per_parent(step, parents.keys)) if step.totals else (await read, [])
         self.findings.note(step.product, fetched)
         # After the last row of a parent comes an empty page, which still has a total and a page before it.
-        groups = grouped(fetched.rows, key_reader(step.target), also=parents.keys if bound.after is not None else ())
+        groups = grouped(fetched.rows, key_reader(step.target), also=parents.keys if bound.after is not None or step.totals else ())
         if order:
             key = sorter(pages, order)
             for rows in groups.values():
@@ -183,13 +194,15 @@ class Run:
         lists = _cut(groups, asked.first)
         flat = [row for each in lists for row in each.rows]
         shaped = await self._shaped(step.row_shapes, flat, fetched, [_nested(shape, step, lists, parents) for shape in step.row_shapes])
-        absent = Share([[] for _ in step.row_shapes], count=None if counts is None else 0)
+        none = [part.absent for part in parts]
+        absent = Share([[] for _ in step.row_shapes], count=None if counts is None else 0, totals=none)
         found = Partners(self._object(step, absent, fetched))
         pack = place_of(pages, order) if step.cursors else None
         for each in lists:
             sealed = () if pack is None else self._sealed([pack(row) for row in each.rows], bound.bound_to + encoded(each.key))
             count = None if counts is None else counts.get(each.key, 0) if fetched.limited or bound.after is not None else each.size
-            share = Share(shaped, each.start, each.end, sealed, each.size > len(each.rows), bound.after is not None, count)
+            totals = [part.of(each.key) for part in parts]
+            share = Share(shaped, each.start, each.end, sealed, each.size > len(each.rows), bound.after is not None, count, totals)
             found[_lookup(each.key)] = self._object(step, share, fetched)
         return found
 
@@ -209,6 +222,8 @@ class Run:
     ) -> tuple[Fetched, dict[Key, int] | None]:
         """Read the lists of all parents, and count them where the rows read do not tell: None where that fails."""
         columns = _names(step)
+        if step.is_bare:
+            return Fetched([]), {}
         plain = replace(asked, place=None)
         listed = plain if asked.place is None else beyond(pages, plain, order, asked.place)
         fetched = await read_partners(pages, columns, keys, asked=listed, per_key=asked.first)

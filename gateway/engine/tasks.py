@@ -6,9 +6,20 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["together"]
+__all__ = ["both", "together"]
 
 T = TypeVar("T")
+U = TypeVar("U")
+
+
+async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Run two coroutines concurrently: both results, or the first failure with the other cancelled."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = group.create_task(one), group.create_task(other)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return tasks[0].result(), tasks[1].result()
 
 
 async def together(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

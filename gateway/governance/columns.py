@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from contracts.fields import Field
-from contracts.model import Contract, FieldClassification, Grant, Restriction, Visibility
+from contracts.model import Aggregates, Contract, FieldClassification, Grant, Restriction, Visibility
 from contracts.policy import MeshPolicy
 from contracts.predicates import TRUE, Predicate
 from gateway.governance.choice import mask_choice
@@ -83,7 +83,7 @@ def everywhere(indices: set[int], rules: Sequence[Predicate]) -> bool:
 class Column:
     """One column of one contract under one policy, for one purpose."""
 
-    __slots__ = ("_caps", "_classification", "_field", "_plain", "_policy", "_source")
+    __slots__ = ("_aggregates", "_caps", "_classification", "_field", "_plain", "_policy", "_source")
 
     def __init__(self, field: Field, contract: Contract, policy: MeshPolicy, restrictions: tuple[tuple[Restriction, str], ...]) -> None:
         self._field = field
@@ -92,6 +92,9 @@ class Column:
         self._source = label(contract)
         tags = self._classification.tags
         self._caps = (*self._tag_caps(tags), *_restriction_caps(restrictions, field.name, tags)) if tags or restrictions else ()
+        # What a restriction masks, it masks in totals, too.
+        is_restricted = any(_restriction_caps(restrictions, field.name, tags))
+        self._aggregates = None if is_restricted else _aggregates(self._classification, policy)
         self._plain = not self._caps and not self._classification.is_classified
 
     def ruling(self, seeing: Sequence[Held], rules: Sequence[Predicate]) -> FieldRuling:
@@ -150,7 +153,7 @@ class Column:
             mask, because = mask_choice(self._field, self._classification, self._policy)
             reason = Reason(because, self._source) if None in masked_by else masked_by[0] or reason
         if access is Access.MASKED and not clear:
-            return FieldRuling(self._field.name, access, mask, reason, usable=usable)
+            return FieldRuling(self._field.name, access, mask, reason, usable=usable, aggregates=self._aggregates)
         masked_rows = (0,) if rules[0] == TRUE and 0 in masked else tuple(sorted(masked))
         return FieldRuling(self._field.name, access, mask, reason, usable=usable, clear_rows=tuple(sorted(clear)), masked_rows=masked_rows)
 
@@ -186,6 +189,19 @@ def _restriction_caps(restrictions: tuple[tuple[Restriction, str], ...], column:
     for one, source in restrictions:
         if (not one.tags or set(one.tags) & set(tags)) and _globbed(column, one.fields):
             yield _Cap(Sight.NONE if one.effect == "deny" else Sight.MASKED, Reason(one.name, source), one.roles)
+
+
+def _aggregates(classification: FieldClassification, policy: MeshPolicy) -> Aggregates | None:
+    """Find what totals may be taken of a masked field: as it says itself, else what all its tags allow."""
+    if classification.aggregates is not None or not classification.tags:
+        return classification.aggregates
+    by_tag = {tag.tag: tag.aggregates for tag in policy.tags}
+    allowed = [by_tag.get(tag) for tag in classification.tags]
+    found = [one for one in allowed if one is not None]
+    if len(found) < len(allowed):
+        return None
+    functions = tuple(it for it in found[0].functions if all(it in one.functions for one in found))
+    return Aggregates(min_group=max(one.min_group for one in found), functions=functions)
 
 
 def _globbed(name: str, globs: tuple[str, ...]) -> bool:

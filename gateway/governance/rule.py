@@ -24,9 +24,11 @@ from gateway.compiler.plan import (
     Rows,
     TypenamePick,
 )
+from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
 from gateway.errors import GatewayError
 from gateway.governance.joins import stricter
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
+from gateway.governance.totals import rule_totals
 
 __all__ = ["Receipt", "RuledPlan", "rule"]
 
@@ -184,9 +186,18 @@ class _Ruling:
                         for it in part.picks
                     )
                     parts.append(replace(part, picks=edge))
+                case AggregatePick() | GroupsPick():
+                    parts.append(self._totals(pick, part, ruling, joined))
                 case _:
                     parts.append(part)
         return replace(pick, parts=tuple(parts), ruling=ruling, unusable=_unusable(pick, ruling, joined))
+
+    def _totals(self, pick: ConnectionPick, part: TotalsPick, ruling: ProductRuling, joined: _Joined) -> TotalsPick:
+        found, protected = rule_totals(part, pick.product, ruling, lambda it: joined.ruling(pick, it.column, it))
+        for _, field_ruling, path in protected:
+            assert field_ruling.reason is not None
+            self.masked.append(Receipt(".".join(path), "aggregateOnly", field_ruling.reason.because, ruling.contract, ruling.owner))
+        return found
 
     def _rows(self, read: Read, rows: Rows, ruling: ProductRuling, joined: _Joined, place: tuple[str, ...]) -> Rows:
         picks: list[ColumnPick | PartnerPick | ConnectionPick | TypenamePick] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from contracts.masks import Mask
+from contracts.model import Aggregates
 from contracts.predicates import Predicate
 
 __all__ = ["Access", "FieldRuling", "ProductRuling", "Reason", "Standing"]
@@ -46,7 +47,8 @@ class FieldRuling:
     ``clear_rows`` and ``masked_rows``: indices into `ProductRuling.row_rules`; a row is shown clear if it satisfies one of the
     first, else masked if it satisfies one of the second, else not at all (null). Where every row gets the same, ``access``
     says it and both are empty: that is nearly always so, and then nothing is tested per row. ``access`` of a ruling that varies
-    by row is the strictest that occurs. ``usable``: may stand in predicates, orders, groups, keys.
+    by row is the strictest that occurs. ``usable``: may stand in predicates, orders, groups, keys. ``aggregates``: masked in every
+    row, but may be aggregated over true values so (SPEC A8).
     """
 
     column: str
@@ -57,6 +59,7 @@ class FieldRuling:
     usable: bool = True
     clear_rows: tuple[int, ...] = ()
     masked_rows: tuple[int, ...] = ()
+    aggregates: Aggregates | None = None
 
     @property
     def varies(self) -> bool:

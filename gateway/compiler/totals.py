@@ -1,0 +1,111 @@
+"""What a plan says of totals: the parts of a connection that are made of many rows, in the shape of the answer.
+
+Frozen values only. Which columns groups are formed by is an argument, known per request; what is selected is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.catalog.snapshot import Column, Product
+
+if TYPE_CHECKING:
+    from gateway.compiler.plan import Source, TypenamePick
+
+__all__ = [
+    "AggregatePick",
+    "FunctionPick",
+    "GroupCursorPick",
+    "GroupsPick",
+    "KeyCellPick",
+    "KeyPick",
+    "MeasurePick",
+    "TotalsPick",
+    "measures_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurePick:
+    """One total: ``function`` over a column, or (column None) how many rows there are."""
+
+    key: str
+    function: str
+    column: Column | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPick:
+    """``sum { .. }`` and the like: an object of totals."""
+
+    key: str
+    picks: tuple[MeasurePick | TypenamePick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCellPick:
+    """One column of a group's key."""
+
+    key: str
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPick:
+    """``key { .. }``, or a partner inside it. ``path``: GraphQL names of the relationships that lead here."""
+
+    key: str
+    product: Product
+    path: tuple[str, ...]
+    picks: tuple[KeyCellPick | KeyPick | TypenamePick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCursorPick:
+    """A group's cursor."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatePick:
+    """``aggregate``: totals of all rows of the connection.
+
+    What governance says: ``unclear``, columns whose values may not show here; ``protected``, column -> how many subjects a total
+    of it needs (SPEC A8).
+    """
+
+    key: str
+    path: tuple[str, ...]
+    picks: tuple[MeasurePick | FunctionPick | TypenamePick, ...]
+    unclear: frozenset[str] = frozenset()
+    protected: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsPick:
+    """``groups``: totals per key. ``partners``: every product that ``by`` may lead to. Else as `AggregatePick`."""
+
+    key: str
+    path: tuple[str, ...]
+    picks: tuple[MeasurePick | FunctionPick | KeyPick | GroupCursorPick | TypenamePick, ...]
+    arguments: Mapping[str, Source]
+    partners: tuple[Product, ...]
+    unclear: frozenset[str] = frozenset()
+    protected: Mapping[str, int] = field(default_factory=dict)
+
+
+TotalsPick = AggregatePick | GroupsPick
+
+
+def measures_of(pick: TotalsPick) -> Iterator[tuple[MeasurePick, tuple[str, ...]]]:
+    """List the totals that are selected, each with its response path."""
+    for it in pick.picks:
+        if isinstance(it, MeasurePick):
+            yield it, (*pick.path, it.key)
+        elif isinstance(it, FunctionPick):
+            for inner in it.picks:
+                if isinstance(inner, MeasurePick):
+                    yield inner, (*pick.path, it.key, inner.key)

@@ -1,0 +1,135 @@
+"""Foreign keys of groups -> the partners' columns that groups are formed by, hop by hop.
+
+Each hop is one batched look-up under the partner's own row rules; a key without a visible partner leads to nulls, so that groups
+add up. More keys than may be looked up are found by reading the partner's rows, within the scan budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.catalog.snapshot import Product, Relation
+from gateway.engine.asked import Asked
+from gateway.engine.cells import Cells
+from gateway.engine.cuts import cutter
+from gateway.engine.grouping import Grouping, Path, Term, names_of
+from gateway.engine.lists import full_order
+from gateway.engine.pages import Pages
+from gateway.engine.partners import read_partners, sorter
+
+__all__ = ["OpenPartner", "Related"]
+
+Key = tuple[Any, ...]
+OpenPartner = Callable[[Path, frozenset[str]], Pages]
+"""(path to a partner, columns that are read of it) -> the pages that serve it in this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """What the terms of a grouping come to: ``readers`` take (own key cells, foreign key cells) to a key."""
+
+    readers: tuple[Callable[[Key, Key], Any], ...]
+
+    def key(self, own: Key, foreign: Key) -> Key:
+        """Give the key of a group."""
+        return tuple([read(own, foreign) for read in self.readers])
+
+    @staticmethod
+    async def of(grouping: Grouping, foreign: tuple[str, ...], keys: Iterable[Key], open_partner: OpenPartner) -> Related:
+        """Look up the partners of all foreign keys."""
+        known = list(dict.fromkeys(keys)) if foreign else []
+        rows: dict[tuple[str, ...], dict[Key, Any]] = {}
+        for path in sorted(_prefixes(grouping), key=len):
+            await _follow(path, grouping, foreign, known, rows, open_partner)
+        readers: list[Callable[[Key, Key], Any]] = []
+        own = 0
+        for term in grouping.by:
+            if term.path:
+                readers.append(_of_partner(term, rows[names_of(term.path)]))
+            else:
+                readers.append(_of_own(own))
+                own += 1
+        return Related(tuple(readers))
+
+
+def _prefixes(grouping: Grouping) -> list[Path]:
+    found: dict[tuple[str, ...], Path] = {}
+    for term in grouping.by:
+        for size in range(1, len(term.path) + 1):
+            found.setdefault(names_of(term.path[:size]), term.path[:size])
+    return list(found.values())
+
+
+async def _follow(
+    path: Path,
+    grouping: Grouping,
+    foreign: tuple[str, ...],
+    known: Sequence[Key],
+    rows: dict[tuple[str, ...], dict[Key, Any]],
+    open_partner: OpenPartner,
+) -> None:
+    """Find the row at the end of ``path`` for every foreign key that has one."""
+    relation, product = path[-1]
+    columns = set(relation.target_columns)
+    if not _is_unique(product, relation):
+        columns.update(product.primary_key)
+    for term in grouping.by:
+        if len(term.path) >= len(path) and names_of(term.path[: len(path)]) == names_of(path):
+            columns.update((term.column.name,) if len(term.path) == len(path) else term.path[len(path)][0].own_columns)
+    leads: dict[Key, Key] = {}
+    if len(path) == 1:
+        places = [foreign.index(name) for name in relation.own_columns]
+        for key in known:
+            leads[key] = tuple(key[place] for place in places)
+    else:
+        before = names_of(path[:-1])
+        cells = [_cell(path[-2][1], name) for name in relation.own_columns]
+        for key, row in rows[before].items():
+            leads[key] = tuple(cell(row) for cell in cells)
+    wanted = list(dict.fromkeys(key for key in leads.values() if None not in key))
+    partners = await _partners(open_partner(path, frozenset(columns)), relation, wanted) if wanted else {}
+    rows[names_of(path)] = {key: partners[lead] for key, lead in leads.items() if lead in partners}
+
+
+async def _partners(pages: Pages, relation: Relation, keys: list[Key]) -> dict[Key, Any]:
+    columns = relation.target_columns
+    cells = [pages.cells.of(name) for name in columns]
+    if len(keys) <= pages.budget.bounds.keys_max:
+        found = (await read_partners(pages, columns, keys)).rows
+    else:
+        asked = Asked()
+        found = (await pages.scan(asked, pages.wanted(asked), pages.visible, must=pages.cells.indices(columns))).rows
+    if not _is_unique(pages.product, relation):
+        # Of several partners the first counts, whatever order the port has.
+        found.sort(key=sorter(pages, full_order(pages.product, ())))
+    by_key: dict[Key, Any] = {}
+    for row in found:
+        by_key.setdefault(tuple(cell(row) for cell in cells), row)
+    return by_key
+
+
+def _is_unique(product: Product, relation: Relation) -> bool:
+    return set(product.primary_key) <= set(relation.target_columns)
+
+
+def _cell(product: Product, name: str) -> Callable[[Any], Any]:
+    return Cells(product).of(name)
+
+
+def _of_own(place: int) -> Callable[[Key, Key], Any]:
+    return lambda own, _foreign: own[place]
+
+
+def _of_partner(term: Term, rows: dict[Key, Any]) -> Callable[[Key, Key], Any]:
+    cell = _cell(term.path[-1][1], term.column.name)
+    cut = None if term.part is None else cutter(term.column.type, term.part, term.zone)
+
+    def read(_own: Key, foreign: Key) -> Any:
+        row = rows.get(foreign)
+        if row is None:
+            return None
+        return cell(row) if cut is None else cut(cell(row))
+
+    return read
