@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -30,7 +31,7 @@ PAY = TagPolicy(
 )
 
 
-async def opened(rows: list[tuple[str, str, int | None]], **changes: Any) -> Asked:
+async def opened(rows: Sequence[tuple[str, str, int | None]], **changes: Any) -> Asked:
     """Serve wages: (person, team, pay) each."""
     contract = Contract(
         metadata=Metadata(name="wages", domain="people", owner="people@example.com", version="1.0.0"),
