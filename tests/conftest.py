@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -19,3 +20,8 @@ def needs(tool: str, *, what_for: str = "this test") -> str:
     if os.environ.get(NO_SKIP) == "1":
         pytest.fail(f"{reason}, and {NO_SKIP}=1 forbids skipping")
     pytest.skip(reason)
+
+
+def within(seconds: float) -> float:
+    """Give the time that something may take: as stated, and four times that while coverage is measured, which traces every line."""
+    return seconds * (4.0 if sys.gettrace() is not None else 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.conftest import within
+
 from .lying import STRING, Lying, Mesh, contract, page
 from .ticks import ticking
 
@@ -29,7 +31,7 @@ async def test_the_catalogue_is_written_beside_the_loop() -> None:
     async with ticking() as longest_s:
         found = await mesh.ask("{" + " ".join(f"a{n}: mesh {{ products {{ fields {{ name type access }} }} }}" for n in range(12)) + "}")
         assert len(found.data["a11"]["products"][0]["fields"]) == 301
-    assert longest_s() < 0.05
+    assert longest_s() < within(0.05)
 
 
 async def test_thousands_of_conditions_in_variables_do_not_hold_up_others() -> None:
@@ -38,4 +40,4 @@ async def test_thousands_of_conditions_in_variables_do_not_hold_up_others() -> N
     async with ticking() as longest_s:
         found = await mesh.ask("query ($w: ShopOrdersWhere) { shop { orders(where: $w) { nodes { id } } } }", {"w": where})
     assert found.data == {"shop": {"orders": {"nodes": [{"id": "o1"}]}}}
-    assert longest_s() < 0.1  # it was over 0.2
+    assert longest_s() < within(0.1)  # it was over 0.2

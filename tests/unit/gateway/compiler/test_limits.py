@@ -9,6 +9,7 @@ from graphql import build_schema, validate
 
 from gateway.compiler.limits import Limits, check_document, check_variables, parse_document
 from gateway.errors import GatewayError
+from tests.conftest import within
 
 LIMITS = Limits()
 SCHEMA = build_schema(
@@ -75,7 +76,7 @@ def test_a_bomb_is_refused_by_name_of_its_limit_in_under_a_second(name: str) -> 
     text, limit = BOMBS[name]
     began_s = time.perf_counter()
     assert refused(text) == limit
-    assert time.perf_counter() - began_s < 1
+    assert time.perf_counter() - began_s < within(1)
 
 
 def test_aliases_of_a_fragment_count_wherever_it_is_spread() -> None:
@@ -110,7 +111,7 @@ def test_a_cycle_of_fragments_passes_quickly_and_validation_refuses_it(name: str
     check_document(document, LIMITS)
     errors = validate(SCHEMA, document, max_errors=20)
     assert any("within itself" in error.message for error in errors)
-    assert time.perf_counter() - began_s < 1
+    assert time.perf_counter() - began_s < within(1)
 
 
 def test_fragments_that_do_not_exist_count_nothing() -> None:
@@ -157,7 +158,7 @@ def test_a_document_at_the_limits_validates_soon(name: str) -> None:
         assert validate(SCHEMA, document, max_errors=20) == []
         best_s = min(best_s, time.perf_counter() - began_s)
     # Measured: up to 0.07 s. The bound leaves room for a loaded machine and for coverage.
-    assert best_s < 0.5
+    assert best_s < within(0.5)
 
 
 def test_variables_within_the_limits_pass() -> None:
