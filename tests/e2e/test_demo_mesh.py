@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import needs
 from tests.e2e.demo_process import RunningDemo, running_demo
 
 pytestmark = pytest.mark.e2e
@@ -67,6 +68,7 @@ def orders(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_demo_shows_progress_addresses_and_a_request_per_role_that_works_as_pasted(demo: RunningDemo) -> None:
+    needs("curl", what_for="pasting the demo's requests")
     said = "\n".join(demo.lines)
     assert "generated 100,000 orders" in said
     assert f"{demo.url}/graphql" in said
