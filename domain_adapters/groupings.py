@@ -136,7 +136,10 @@ def _bounded(sql: str, scale: int) -> str:
 
 def _average_sql(sql: str, of: FieldType, type_: FieldType) -> str:
     if not (isinstance(of, Scalar) and of.kind is Kind.DECIMAL and isinstance(type_, Scalar)):
-        mean = f"(fsum({sql}) / count({sql}))"
+        # Whole numbers are summed as such: as doubles, large ones of both signs would swallow what is left of them.
+        is_whole = isinstance(of, Scalar) and of.kind in (Kind.INT, Kind.LONG)
+        total = f"CAST(sum({sql}) AS DOUBLE)" if is_whole else f"fsum({sql})"
+        mean = f"({total} / count({sql}))"
         return f"(CASE WHEN count({sql}) = 0 THEN NULL WHEN isfinite({mean}) THEN {mean} ELSE error('overflow') END)"
     # Integers all the way, as DuckDB divides decimals as doubles: unscaled sum, then half up away from zero.
     scale = digits_of(of)[1]

@@ -20,6 +20,7 @@ from graphql import GraphQLList, GraphQLObjectType, GraphQLSchema, get_named_typ
 
 from gateway.caller import Caller
 from gateway.catalog.snapshot import Snapshot
+from gateway.errors import GatewayError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 
 from .operations import Operation, _Drawing
@@ -100,8 +101,14 @@ async def ask_form(asked: Asked, caller: Caller, operation: Operation, form: For
         assert not asked.failures, asked.failures
         assert found.refusal is not None
         return found.refusal.name
-    async with aclosing(found.rest) as rest:
-        body = found.first + b"".join([piece async for piece in rest])
+    try:
+        async with aclosing(found.rest) as rest:
+            body = found.first + b"".join([piece async for piece in rest])
+    except GatewayError as error:
+        return error.code.name  # a later batch failed: the transfer is cut off
+    if form is Form.JSONL and (failed := json.loads(body.splitlines()[-1]).get("error")):
+        code: str = failed["extensions"]["code"]
+        return code
     return found, body
 
 
