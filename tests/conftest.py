@@ -7,8 +7,14 @@ import shutil
 import sys
 
 import pytest
+from hypothesis import settings
 
 NO_SKIP = "MESHGATE_TESTS_NO_SKIP"
+
+# The same examples for everybody, so that a red build is about the change at hand; MESHGATE_TEST_SEED=fresh draws others.
+settings.register_profile("steady", derandomize=True)
+if os.environ.get("MESHGATE_TEST_SEED") != "fresh":
+    settings.load_profile("steady")
 
 
 def needs(tool: str, *, what_for: str = "this test") -> str:
