@@ -18,7 +18,7 @@ from gateway.catalog.scalars import NAME_OF_KIND, SCALARS, DateTime
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.governance.ruling import ProductRuling, Standing
 from gateway.slo.board import Board
-from gateway.slo.product import Promise
+from gateway.slo.measured import Measured
 
 __all__ = ["MeshContext", "mesh_field", "mesh_schema"]
 
@@ -228,7 +228,7 @@ def _type(type_: FieldType) -> str:
 def _slo(board: Board, product: Product) -> MeshSlo:
     slo = board.product(product.id)
 
-    def ratio(promise: Promise | None) -> MeshRatio | None:
+    def ratio(promise: Measured | None) -> MeshRatio | None:
         return None if promise is None else MeshRatio(objective=promise.objective, ratio=promise.figure, status=promise.status.value)
 
     lag = slo.freshness

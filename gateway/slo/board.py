@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from contracts.model import Contract
+from gateway.slo.changes import Listener, Sequences, changes_between
 from gateway.slo.figures import Figures
-from gateway.slo.product import ProductSlo, ProductState
+from gateway.slo.measured import ProductSlo
+from gateway.slo.product import ProductState
 from gateway.slo.status import SloStatus, worst
 
 __all__ = ["Board", "PathsByProduct"]
@@ -21,7 +23,7 @@ __all__ = ["Board", "PathsByProduct"]
 PathsByProduct = tuple[tuple[str, tuple[str, ...]], ...]
 
 _FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
-_UNKNOWN = ProductSlo(version=None, status=SloStatus.UNKNOWN)
+_UNKNOWN = ProductSlo(product="", owner=None, version=None, status=SloStatus.UNKNOWN)
 _BLOCKS_KEPT = 2_048
 
 
@@ -49,6 +51,8 @@ class Board:
         self._measured_max = dt.timedelta(seconds=measured_max_s)
         self._states: dict[str, ProductState] = {}
         self._revision = 0
+        self._listeners: list[Listener] = []
+        self._sequences = Sequences()
         self._changes_at = _FOR_EVER
         self._blocks: dict[PathsByProduct, tuple[int, tuple[bytes, str]]] = {}
         self._unknown = msgspec.json.encode(_UNKNOWN.members())[:-1]
@@ -77,19 +81,30 @@ class Board:
         self._pass_time()
         return self._revision
 
+    def listen(self, listener: Listener) -> None:
+        """Tell this one of every change of state from now on."""
+        self._listeners.append(listener)
+
     def record(self, product_key: str, figures: Figures) -> None:
         """Take in a measurement. Of a product that is no longer known, or older than what is known, nothing is kept."""
         state = self._states.get(product_key)
         if state is not None:
             now = self._clock()
             stale_at = min(now + self._stale_after, figures.measured_at + self._measured_max)
-            self._noted(state, changed=state.record(figures, now, stale_at))
+            before = state.slo
+            self._noted(state, before, now, changed=state.record(figures, now, stale_at))
 
     def fail(self, product_key: str, finding: str, *, availability_ratio: float | None) -> None:
         """Take in that a measurement failed; it never improves anything."""
         state = self._states.get(product_key)
         if state is not None:
-            self._noted(state, changed=state.fail(finding, availability_ratio, self._clock()))
+            before, now = state.slo, self._clock()
+            self._noted(state, before, now, changed=state.fail(finding, availability_ratio, now))
+
+    def products(self) -> tuple[ProductSlo, ...]:
+        """Tell how all products stand."""
+        self._pass_time()
+        return tuple(state.slo for state in self._states.values())
 
     def product(self, key: str) -> ProductSlo:
         """Tell how a product stands; of an unknown one, that nothing is known."""
@@ -133,13 +148,21 @@ class Board:
         if now < self._changes_at:
             return
         for state in self._states.values():
-            if state.changes_at is not None and state.changes_at <= now and state.move(now):
+            before, at = state.slo, state.changes_at
+            if at is not None and at <= now and state.move(now):
                 self._revision += 1
+                self._tell(before, state.slo, at)
         self._schedule()
 
-    def _noted(self, state: ProductState, *, changed: bool) -> None:
+    def _tell(self, before: ProductSlo, after: ProductSlo, at: dt.datetime) -> None:
+        for change in changes_between(before, after, at, self._sequences):
+            for listener in self._listeners:
+                listener.changed(change)
+
+    def _noted(self, state: ProductState, before: ProductSlo, at: dt.datetime, *, changed: bool) -> None:
         if changed:
             self._revision += 1
+            self._tell(before, state.slo, at)
         # Only ever earlier here: a later instant is found when the earlier one has come.
         if state.changes_at is not None:
             self._changes_at = min(self._changes_at, state.changes_at)

@@ -7,62 +7,19 @@ failed or ran out of date never improves anything.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 
 import msgspec
 
 from contracts.model import Contract
 from contracts.objectives import RatioObjective, TimeObjective
-from domain_adapters.values import canonical_instant
 from gateway.slo.figures import Figures
+from gateway.slo.measured import RATIOS, Measured, ObjectiveName, ProductSlo
 from gateway.slo.status import SloStatus, freshness_changes, freshness_status, ratio_status, worst
 
-__all__ = ["ProductSlo", "ProductState", "Promise"]
+__all__ = ["ProductState"]
 
-_RATIOS = ("completeness", "accuracy", "availability")
 _GOOD_TO_LEAVE = 2
 _GOOD = (SloStatus.MET, SloStatus.AT_RISK)
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """One objective and how it is kept. ``figure``: lag in seconds for freshness, else a ratio; None if unknown."""
-
-    objective: str
-    figure: float | None
-    status: SloStatus
-
-
-@dataclass(frozen=True, slots=True)
-class ProductSlo:
-    """All promises of a product as they stand; None where it promises nothing. ``as_of``: the age of the data, as an instant."""
-
-    version: str | None
-    status: SloStatus
-    as_of: dt.datetime | None = None
-    measured_at: dt.datetime | None = None
-    freshness: Promise | None = None
-    completeness: Promise | None = None
-    accuracy: Promise | None = None
-    availability: Promise | None = None
-    findings: tuple[str, ...] = ()
-
-    def members(self) -> dict[str, object]:
-        """Spell the product's entry in ``extensions.mesh.slo.products``, without paths."""
-        return {
-            "version": self.version,
-            "status": self.status.value,
-            "asOf": None if self.as_of is None else canonical_instant(self.as_of),
-            "measuredAt": None if self.measured_at is None else canonical_instant(self.measured_at),
-            "freshness": _members(self.freshness, "lagSeconds"),
-            "completeness": _members(self.completeness, "ratio"),
-            "accuracy": _members(self.accuracy, "ratio"),
-            "availability": _members(self.availability, "ratio"),
-        }
-
-
-def _members(promise: Promise | None, figure: str) -> dict[str, object] | None:
-    return None if promise is None else {"objective": promise.objective, figure: promise.figure, "status": promise.status.value}
 
 
 class ProductState:
@@ -97,7 +54,7 @@ class ProductState:
         if known is None or figures.measured_at >= known.measured_at:
             self._figures, self._findings, self._stale_at = figures, figures.findings, stale_at
             if known is None or figures.measured_at > known.measured_at:
-                counting = ["freshness", *_RATIOS]
+                counting = ["freshness", *RATIOS]
         self._count_good(counting, now)
         return self.move(now)
 
@@ -126,14 +83,16 @@ class ProductState:
     def _judge(self, now: dt.datetime | None) -> ProductSlo:
         objectives = self._contract.objectives
         figures = self._figures
-        promises: dict[str, Promise] = {}
+        promises: dict[str, Measured] = {}
         if objectives.freshness is not None:
             promises["freshness"] = self._freshness(objectives.freshness, now)
-        for name in _RATIOS:
+        for name in RATIOS:
             objective: RatioObjective | None = getattr(objectives, name)
             if objective is not None:
                 promises[name] = self._ratio(name, objective, now)
         return ProductSlo(
+            product=self._contract.key,
+            owner=self._contract.metadata.owner,
             version=self._contract.metadata.version,
             status=worst(promise.status for promise in promises.values()),
             as_of=None if figures is None else figures.last_update_at,
@@ -142,18 +101,26 @@ class ProductState:
             **promises,
         )
 
-    def _freshness(self, objective: TimeObjective, now: dt.datetime | None) -> Promise:
+    def _freshness(self, objective: TimeObjective, now: dt.datetime | None) -> Measured:
         updated_at = None if self._figures is None else self._figures.last_update_at
         if self._figures is None or now is None or updated_at is None:
-            return Promise(objective.text, None, self._held("freshness", SloStatus.UNKNOWN))
+            return Measured(ObjectiveName.FRESHNESS, objective.text, objective.limit_s, self._held("freshness", SloStatus.UNKNOWN))
         judged_at = min(now, self._stale_at) if self._stale_at is not None else now
         status = freshness_status(objective, max(0.0, (judged_at - updated_at).total_seconds()))
         if self._is_stale(now) and status is not SloStatus.BREACHED:
             status = SloStatus.UNKNOWN
         lag_s = max(0.0, (self._figures.measured_at - updated_at).total_seconds())
-        return Promise(objective.text, lag_s, self._held("freshness", status))
+        return Measured(
+            ObjectiveName.FRESHNESS,
+            objective.text,
+            objective.limit_s,
+            self._held("freshness", status),
+            lag_s,
+            source="slo",
+            measured_at=self._figures.measured_at,
+        )
 
-    def _ratio(self, name: str, objective: RatioObjective, now: dt.datetime | None) -> Promise:
+    def _ratio(self, name: ObjectiveName, objective: RatioObjective, now: dt.datetime | None) -> Measured:
         if name == "availability":
             # Counted by ourselves: it stays true when the port no longer answers.
             ratio = self._availability_ratio
@@ -163,7 +130,8 @@ class ProductState:
             status = ratio_status(objective, ratio)
             if status is SloStatus.MET and self._is_stale(now):
                 status = SloStatus.UNKNOWN
-        return Promise(objective.text, ratio, self._held(name, status))
+        at = None if self._figures is None else self._figures.measured_at
+        return Measured(name, objective.text, objective.target_ratio, self._held(name, status), ratio, source="slo", measured_at=at)
 
     def _is_stale(self, now: dt.datetime | None) -> bool:
         return now is None or self._stale_at is None or now >= self._stale_at
@@ -173,8 +141,8 @@ class ProductState:
         return status if good is None else SloStatus.BREACHED
 
     def _note_breaches(self, slo: ProductSlo) -> None:
-        for name in ("freshness", *_RATIOS):
-            promise: Promise | None = getattr(slo, name)
+        for name in ("freshness", *RATIOS):
+            promise: Measured | None = getattr(slo, name)
             if promise is not None and promise.status is SloStatus.BREACHED:
                 self._good.setdefault(name, 0)
 
@@ -182,7 +150,7 @@ class ProductState:
         held, self._good = self._good, {}
         plain = self._judge(now)
         for name, good in held.items():
-            promise: Promise | None = getattr(plain, name)
+            promise: Measured | None = getattr(plain, name)
             is_good = promise is not None and promise.status in _GOOD
             counted = (good + (name in names)) if is_good else 0
             if counted < _GOOD_TO_LEAVE:
