@@ -41,8 +41,13 @@ def check_contract(contract: Contract, spec: SpecDocument, report: Report) -> No
         _check_grant(contract, grant, report, ("spec", "access", index))
     _check_relationships(contract, known, report)
     _check_quality(contract, known, report)
+    names: set[str] = set()
     for index, port in enumerate(contract.output_ports):
-        _check_port(port, known, report, ("spec", "ports", "output", index))
+        path: Path = ("spec", "ports", "output", index)
+        _check_port(port, known, report, path)
+        if port.name in names:
+            report.add(ProblemCode.DUPLICATE, (*path, "name"), f"two output ports are called {quoted(port.name)}")
+        names.update(filter(None, (port.name,)))
 
 
 def _column(name: str, known: dict[str, Field], report: Report, path: Path) -> Field | None:
@@ -204,6 +209,9 @@ def _check_port(port: OutputPort, known: dict[str, Field], report: Report, path:
                 message = f"column {quoted(column)} has no operator {quoted(operator)}"
                 report.add(ProblemCode.WRONG_VALUE, here, message, nearest=report.nearest(operator, sorted(allowed)))
             _check_template(template, ("values",) if operator in ("in", "notIn") else ("value",), report, here)
+    for index, use in enumerate(port.serves):
+        if use in port.serves[:index]:
+            report.add(ProblemCode.DUPLICATE, (*path, "serves", index), f"{use.value} is named twice")
     names = [name for _, name in port.params]
     if len(set(names)) != len(names):
         report.add(ProblemCode.CONTRADICTION, (*path, "params"), "two parameters have the same name")

@@ -13,7 +13,7 @@ from pydantic import Field as Member
 
 from contracts.access_document import GrantDocument, RestrictDocument
 from contracts.mask_document import AnyMask
-from contracts.model import Level, Metadata, QualityRule, Support, Times, Visibility
+from contracts.model import Level, Metadata, QualityRule, Support, Times, Use, Visibility
 from contracts.names import PRODUCT_NAME, PRODUCT_REF, VERSION
 from contracts.slo_document import RetentionForm, SloDocument
 from contracts.texts import Document, DurationText, Name, Names, ProductRef, Text, form_of
@@ -144,7 +144,7 @@ class OutputPortDocument(Document):
     lookup: dict[Name, Template] = Member(default_factory=dict)
     params: ParamsDocument = ParamsDocument()
     filters: dict[Name, dict[Name, Template]] = Member(default_factory=dict)
-    serves: Names = ()
+    serves: Annotated[tuple[Use, ...], Member(max_length=100)] = ()
     level: Literal[0, 1] | None = None
     alignment: Literal["source-aligned", "consumer-aligned", "aggregate"] | None = None
 

@@ -38,6 +38,7 @@ __all__ = [
     "Subject",
     "Support",
     "Times",
+    "Use",
     "Visibility",
 ]
 
@@ -73,6 +74,15 @@ class Cardinality(StrEnum):
 
     ONE = "one"
     MANY = "many"
+
+
+class Use(StrEnum):
+    """What reads the planner may put a port to: pages of a list, rows by key, totals and groups, streamed lists."""
+
+    LIST = "list"
+    LOOKUP = "lookup"
+    TOTALS = "totals"
+    EXPORT = "export"
 
 
 class Support(Frozen):
@@ -230,7 +240,7 @@ class OutputPort(Frozen):
     lookup: tuple[tuple[str, str], ...] = ()
     params: tuple[tuple[str, str], ...] = ()
     filters: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    serves: tuple[str, ...] = ()
+    serves: tuple[Use, ...] = ()
     level: Literal[0, 1] | None = None
     alignment: Literal["source-aligned", "consumer-aligned", "aggregate"] | None = None
 
@@ -269,6 +279,20 @@ class Contract(Frozen):
     def major(self) -> int:
         """The first number of the version."""
         return int(self.metadata.version.split(".", 1)[0])
+
+    @cached_property
+    def port_names(self) -> tuple[str, ...]:
+        """What each output port is called, in their order: its name, else its type, the second of a type ``type-2``."""
+        taken = {port.name for port in self.output_ports}
+        found: list[str] = []
+        for port in self.output_ports:
+            name, number = port.name or port.type, 1
+            while port.name is None and name in taken:
+                number += 1
+                name = f"{port.type}-{number}"
+            taken.add(name)
+            found.append(name)
+        return tuple(found)
 
     @cached_property
     def field_by_name(self) -> dict[str, Field]:

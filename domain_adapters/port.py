@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from contracts.model import Use
 from contracts.predicates import Operator, Predicate
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Port",
     "Probes",
     "Read",
+    "Restricted",
     "Splits",
     "calls_of",
     "chunks_of",
@@ -155,7 +157,7 @@ class Port(Protocol):
 
     @property
     def name(self) -> str:
-        """What ``metadata.port`` says: the port's type in the contract."""
+        """What ``metadata.port`` says: the port's name or type in the contract, unique among the ports of its product."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -181,6 +183,15 @@ class Splits(Protocol):
 
     def split(self, read: Read) -> tuple[Read, ...]:
         """Divide a read into reads that together answer it."""
+
+
+@runtime_checkable
+class Restricted(Protocol):
+    """A port that its contract puts to some uses only."""
+
+    @property
+    def serves(self) -> frozenset[Use]:
+        """The uses, empty for all."""
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from contracts.model import Contract, OutputPort
+from contracts.model import Contract, OutputPort, Use
 from domain_adapters.breaker import Breaker, Circuit
 from domain_adapters.endpoint import Endpoint, bearer
 from domain_adapters.errors import PortBrokenPromiseError, PortError, PortRefusedError, PortUnavailableError
@@ -43,7 +43,9 @@ class RemotePort:
         *,
         breaker: Breaker | None = None,
     ) -> None:
-        self._name = output.type
+        names = zip(contract.output_ports, contract.port_names, strict=True)
+        self._name = next((name for it, name in names if it is output), output.name or output.type)
+        self._serves = frozenset(output.serves)
         self._path = endpoint.path_of(output.path)
         self._auth = endpoint.auth
         self._client = client
@@ -58,8 +60,13 @@ class RemotePort:
 
     @property
     def name(self) -> str:
-        """The port's type in the contract."""
+        """What the contract calls the port (`Contract.port_names`)."""
         return self._name
+
+    @property
+    def serves(self) -> frozenset[Use]:
+        """The uses that the contract restricts it to, empty for all."""
+        return self._serves
 
     @property
     def capabilities(self) -> Capabilities:

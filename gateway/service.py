@@ -27,7 +27,7 @@ from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question
 from gateway.observe.logs import event, fault
 from gateway.observe.metrics import Metrics
-from gateway.settings import Settings
+from gateway.settings import PortSettings, ProductSettings, Settings
 from gateway.slo.board import Board
 from gateway.slo.poller import Poller, Target
 
@@ -171,9 +171,20 @@ def _opened(settings: Settings, contracts: tuple[Contract, ...]) -> dict[str, tu
     for contract in contracts:
         placed = settings.products.get(contract.key)
         if placed is not None:
-            endpoint = Endpoint(str(placed.endpoint), auth=placed.auth, level=placed.level)
-            found[contract.key] = tuple(open_port(contract, it, endpoint, around) for it in contract.output_ports if is_served(it))
+            named = zip(contract.output_ports, contract.port_names, strict=True)
+            found[contract.key] = tuple(open_port(contract, it, _endpoint(placed, name), around) for it, name in named if is_served(it))
+            for name in placed.ports.keys() - set(contract.port_names):
+                event("left_out", finding=f"the settings of port {name} of {contract.key}: its contract has no such output port")
     return found
+
+
+def _endpoint(product: ProductSettings, name: str) -> Endpoint:
+    port = product.ports.get(name, PortSettings())
+    if port.endpoint is None:
+        level = product.level if port.level is None else port.level
+        return Endpoint(str(product.endpoint), auth=port.auth or product.auth, level=level)
+    # What is told to one address is no other's business: credentials never go along.
+    return Endpoint(str(port.endpoint), auth=port.auth, level=port.level)
 
 
 def _bounds(settings: Settings) -> Bounds:

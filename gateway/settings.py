@@ -25,6 +25,7 @@ __all__ = [
     "HttpSettings",
     "Limits",
     "ObserveSettings",
+    "PortSettings",
     "ProductSettings",
     "Settings",
     "SettingsError",
@@ -86,6 +87,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
+class PortSettings(Section):
+    """What differs for one output port of a product: a copy of the data elsewhere, a port that is dearer to read."""
+
+    endpoint: HttpUrl | None = Field(None, description="Base address of this port, where it is not the product's.")
+    level: Level | None = Field(None, description="Level of the wire protocol there.")
+    auth: str | None = Field(
+        None, description="Reference to the credentials sent there; those of the product go to the product's endpoint only."
+    )
+
+
 class ProductSettings(Section):
     """Where one product is reached."""
 
@@ -93,6 +104,9 @@ class ProductSettings(Section):
     level: Level | None = Field(None, description="Level of the wire protocol; asked from `/capabilities` when not set.")
     auth: str | None = Field(
         None, description="Reference to the credentials sent to the endpoint (`env:NAME` or `file:PATH`), never the credentials."
+    )
+    ports: dict[str, PortSettings] = Field(
+        {}, description='What differs for single ports, by their name (else type) in the contract: `[products."domain/name".ports.NAME]`.'
     )
 
 
@@ -270,7 +284,8 @@ def _tree(environment: Mapping[str, str]) -> dict[str, Any]:
         # A product's name keeps its spelling; all else is upper case by the shell's custom.
         keys = [head.lower(), *rest] if head.lower() == "products" else [key.lower() for key in (head, *rest)]
         if keys[0] == "products" and len(keys) > 2:
-            keys[-1] = keys[-1].lower()
+            # Names of products and ports stand second and fourth.
+            keys[2::2] = [key.lower() for key in keys[2::2]]
         at = tree
         for key in keys[:-1]:
             below = at.setdefault(key, {})
@@ -300,7 +315,7 @@ def _problem(entry: Any) -> str:
 
 def _fields_at(path: list[str]) -> Iterator[str]:
     if path[:1] == ["products"]:
-        return iter(ProductSettings.model_fields)
+        return iter((PortSettings if path[2:3] == ["ports"] else ProductSettings).model_fields)
     section: type[BaseModel] = Settings
     for part in path:
         annotation = section.model_fields[part].annotation

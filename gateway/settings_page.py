@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from gateway.settings import ProductSettings, Settings
+from gateway.settings import PortSettings, ProductSettings, Settings
 
 __all__ = ["page"]
 
@@ -43,6 +43,7 @@ def page() -> str:
         if section is not None:
             parts.append(f"## {name}\n\n{_first_line(section)}\n\n{_table(section.model_fields.items(), f'{name}.')}")
     parts.append(f'## products."domain/name"\n\n{_first_line(ProductSettings)}\n\n{_table(ProductSettings.model_fields.items(), "")}')
+    parts.append(f'## products."domain/name".ports.NAME\n\n{_first_line(PortSettings)}\n\n{_table(PortSettings.model_fields.items(), "")}')
     return "\n".join(parts)
 
 

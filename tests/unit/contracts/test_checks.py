@@ -170,6 +170,24 @@ from .written import contract, problems, text, wrong
             "id",
         ),
         (
+            "  ports: {output: [{type: rest-api, path: /a, serves: [lookups]}]}\n",
+            ProblemCode.WRONG_VALUE,
+            "spec.ports.output[0].serves[0]",
+            "lookup",
+        ),
+        (
+            "  ports: {output: [{type: rest-api, path: /a, serves: [list, list]}]}\n",
+            ProblemCode.DUPLICATE,
+            "spec.ports.output[0].serves[1]",
+            None,
+        ),
+        (
+            "  ports: {output: [{type: rest-api, path: /a, name: x}, {type: rest-api, path: /b, name: x}]}\n",
+            ProblemCode.DUPLICATE,
+            "spec.ports.output[1].name",
+            None,
+        ),
+        (
             "  ports: {output: [{type: rest-api, path: /a, params: {since: x, limit: x}}]}\n",
             ProblemCode.CONTRADICTION,
             "spec.ports.output[0].params",

@@ -11,7 +11,7 @@ import pytest
 from contracts import ContractInvalidError, ProblemCode, load_catalog, load_contract, load_policy, mask_for, parse_contract, read_catalog
 from contracts.durations import YEAR_S
 from contracts.masks import Mask, MaskKind
-from contracts.model import Aggregates, Cardinality, Consent, InputPort, Level, Restriction, Times, Visibility
+from contracts.model import Aggregates, Cardinality, Consent, InputPort, Level, OutputPort, Restriction, Times, Use, Visibility
 from contracts.objectives import RatioObjective, Retention, TimeObjective
 from contracts.predicates import Claim, Compare, Operator
 
@@ -116,6 +116,12 @@ EVERYTHING = """\
         level: 0
         alignment: aggregate
 """
+
+
+def test_ports_are_called_by_their_names_else_their_types() -> None:
+    outputs = [OutputPort(type="a"), OutputPort(type="a"), OutputPort(type="b", name="a-2"), OutputPort(type="a", name="c")]
+    assert contract(EVERYTHING).model_copy(update={"output_ports": tuple(outputs)}).port_names == ("a", "a-3", "a-2", "c")
+    assert contract(EVERYTHING).output_ports[0].serves == (Use.LOOKUP,)
 
 
 def test_every_optional_block_is_read() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from contracts.fields import Field, Kind, Scalar
-from contracts.model import Contract, Metadata, OutputPort, Times
+from contracts.model import Contract, Metadata, OutputPort, Times, Use
 from contracts.objectives import Objectives
 from contracts.predicates import Compare, Operator
 from domain_adapters.addresses import AddressPolicy
@@ -449,3 +449,20 @@ async def test_a_cancelled_trial_lets_the_next_one_try(server: CrookedServer) ->
     assert circuit(breaker) is Circuit.CLOSED
     await slow.aclose()
     await good.aclose()
+
+
+async def test_a_port_goes_by_its_name_in_the_contract_and_says_what_it_serves() -> None:
+    outputs = (
+        OutputPort(type="rest-api", path="/a"),
+        OutputPort(type="rest-api", path="/b", serves=(Use.LOOKUP,)),
+        OutputPort(type="rest-api", path="/c", name="mirror"),
+    )
+    made = contract().model_copy(update={"output_ports": outputs})
+    ports = [open_remote(made, it, Endpoint("http://127.0.0.1:9", level=0), AROUND) for it in outputs]
+    assert [(port.name, port.serves) for port in ports] == [
+        ("rest-api", frozenset()),
+        ("rest-api-2", frozenset({Use.LOOKUP})),
+        ("mirror", frozenset()),
+    ]
+    for port in ports:
+        await port.aclose()

@@ -75,6 +75,18 @@ def test_an_unknown_key_of_a_product_is_refused_with_the_nearest_name() -> None:
     assert found == ["products.a/b.levl: there is no such setting; did you mean products.a/b.level?"]
 
 
+def test_a_port_of_a_product_may_be_elsewhere() -> None:
+    given = {
+        "MESHGATE_PRODUCTS__a/b__ENDPOINT": "http://x",
+        "MESHGATE_PRODUCTS__a/b__PORTS__mirror__ENDPOINT": "http://y",
+        "MESHGATE_PRODUCTS__a/b__PORTS__mirror__LEVEL": "1",
+    }
+    port = load(environment=given).products["a/b"].ports["mirror"]
+    assert (port.endpoint, port.level, port.auth) == ("http://y", 1, None)
+    found = problems(given | {"MESHGATE_PRODUCTS__a/b__PORTS__mirror__LEVL": "1"})
+    assert found == ["products.a/b.ports.mirror.levl: there is no such setting; did you mean products.a/b.ports.mirror.level?"]
+
+
 def test_all_problems_are_told_at_once() -> None:
     assert len(problems({"MESHGATE_HTTP__PORT": "99999", "MESHGATE_NAMES": "snake", "MESHGATE_LIMITS__DEPTH_MAX": "0"})) == 3
 
