@@ -1,4 +1,4 @@
-"""The command line: ``meshgate demo | serve | port serve | check | token | explain``.
+"""The command line: ``meshgate demo | serve | port serve | check | slo | token | explain``.
 
 Exit status: 0 done, 1 something is wrong and was said on stderr, 2 the command was not understood, 130 interrupted.
 """
@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gateway.cli import check, demo, explain, ports, serve, tokens
+from gateway.cli import check, demo, explain, ports, serve, slo, tokens
 from gateway.cli.failure import CommandError
 
 __all__ = ["main"]
@@ -21,6 +21,7 @@ examples:
   meshgate token --role analyst --claim countries=DE,FR
   meshgate check contracts/catalog                 all mistakes, with file and line
   meshgate port serve contracts/catalog/order/orders-daily.yaml --mock
+  meshgate slo rules contracts/catalog             burn-rate and alerting rules for Prometheus
   meshgate explain query.graphql --role analyst    plan, rulings and upstream calls
   meshgate serve --config meshgate.toml
 """
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, serve, ports, check, tokens, explain):
+    for command in (demo, serve, ports, check, slo, tokens, explain):
         command.add(commands)
     chosen = parser.parse_args(arguments)
     try:
