@@ -30,7 +30,7 @@ from gateway.settings import AuthSettings, Settings
 __all__ = ["build"]
 
 _HEADERS = ["authorization", "content-type", "mesh-denied", "mesh-long", "mesh-purpose", "mesh-scope", "traceparent", "tracestate"]
-_EXPOSED = ["mesh-denied", "mesh-first", "mesh-masked", "mesh-slo-status", "retry-after", "x-request-id"]
+_EXPOSED = ["mesh-denied", "mesh-first", "mesh-masked", "mesh-slo-status", "mesh-slo-unmet", "retry-after", "x-request-id"]
 
 
 async def _nothing() -> None:

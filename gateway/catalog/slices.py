@@ -31,6 +31,7 @@ from gateway.catalog.aggregates import AggregateTypes
 from gateway.catalog.inputs import filter_type, is_graphql_enumeration, key_type, order_type, scalar_of_kind, where_type
 from gateway.catalog.names import column_name, type_name
 from gateway.catalog.reach import TOTALS, Reach, RulingOf
+from gateway.catalog.require_slo import DIRECTIVES
 from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
 from gateway.governance.recent import Recent
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
@@ -124,7 +125,7 @@ class _Builder:
                 continue
             type_ = GraphQLObjectType(domain.type_name, domain_fields, description=f"Data products of the domain {domain.name}.")
             fields[name] = GraphQLField(GraphQLNonNull(type_))
-        schema = GraphQLSchema(GraphQLObjectType("Query", fields))
+        schema = GraphQLSchema(GraphQLObjectType("Query", fields), directives=DIRECTIVES)
         schema._validation_errors = []  # made from checked names; validating it again costs more than building it
         return Slice(schema, {self.snapshot.products[id_].type_name: self.snapshot.products[id_] for id_ in self._rows})
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphql import (
+    DirectiveNode,
     FieldNode,
+    GraphQLDirective,
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLInputType,
@@ -30,7 +32,9 @@ from gateway.compiler.plan import MISSING, Source
 __all__ = ["argument_sources"]
 
 
-def argument_sources(node: FieldNode, definition: GraphQLField, literal_index: Mapping[int, int]) -> dict[str, Source]:
+def argument_sources(
+    node: FieldNode | DirectiveNode, definition: GraphQLField | GraphQLDirective, literal_index: Mapping[int, int]
+) -> dict[str, Source]:
     """Compile the arguments that ``node`` gives."""
     return {it.name.value: _source(it.value, definition.args[it.name.value].type, literal_index) for it in node.arguments or ()}
 

@@ -6,7 +6,7 @@ Decides which columns each read needs, generates the shaping functions and encod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -19,6 +19,7 @@ from gateway.compiler.plan import (
     ConnectionPick,
     CountPick,
     CursorPick,
+    Demand,
     DomainPick,
     EdgesPick,
     ForeignPick,
@@ -60,7 +61,16 @@ def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_
         rulings={product.id: ruling_of(product) for product in ruled.plan.products},
         masked=msgspec.json.encode([receipt.entry() for receipt in ruled.masked]),
         denied=msgspec.json.encode([receipt.entry() for receipt in ruled.denied]),
+        demands=tuple((demand, tuple(_below(demand, compiling.paths))) for demand in ruled.plan.demands),
     )
+
+
+def _below(demand: Demand, paths: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for id_, found in paths.items():
+        for text in found:
+            path = tuple(text.split("."))
+            if path[: len(demand.path)] == demand.path:
+                yield id_, path
 
 
 def _questions(steps: Iterable[ConnectionStep | KeyStep | PartnerStep | str]) -> Iterator[ConnectionStep | KeyStep]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.catalog.snapshot import Product, Relation
-from gateway.compiler.plan import ConnectionPart, ForeignPick, Source, TypenamePick
+from gateway.compiler.plan import ConnectionPart, Demand, ForeignPick, Source, TypenamePick
 from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
 from gateway.governance.rule import RuledPlan
 from gateway.governance.ruling import ProductRuling
@@ -151,3 +151,5 @@ class Executable:
     """JSON of the receipts ``masked``."""
     denied: bytes
     """JSON of the receipts ``denied``."""
+    demands: tuple[tuple[Demand, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
+    """What is demanded, each with (product id, response path) of every read below."""

@@ -11,6 +11,7 @@ from contracts.predicates import TRUE
 from domain_adapters.port import Port
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.executable import ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape, TotalsStep
+from gateway.compiler.plan import Demand
 from gateway.compiler.totals import GroupsPick, KeyPick, measures_of
 from gateway.governance.rule import Receipt
 from gateway.governance.ruling import ProductRuling
@@ -26,9 +27,21 @@ def explain(executable: Executable, snapshot: Snapshot) -> str:
     for title, receipts in (("masked", executable.ruled.masked), ("denied", executable.ruled.denied)):
         if receipts:
             lines += ["", title, *(f"  {_receipt(it)}" for it in receipts)]
+    if executable.demands:
+        lines += ["", "demanded", *(f"  {_demand(demand, reads)}" for demand, reads in executable.demands)]
     calls = _calls(executable)
     lines += ["", f"upstream calls: {calls} + one per further chunk of keys or page of a scan"]
     return "\n".join(lines) + "\n"
+
+
+def _demand(demand: Demand, reads: Iterable[tuple[str, tuple[str, ...]]]) -> str:
+    products = ", ".join(dict.fromkeys(id_ for id_, _ in reads)) or "nothing that is read"
+    said = "as variables say"
+    if (it := demand.constant) is not None:
+        terms = {"freshness": it.freshness_s, "completeness": it.completeness_ratio, "accuracy": it.accuracy_ratio, "status": it.status}
+        said = ", ".join(f"{name} {f'{term:g}' if isinstance(term, float) else term}" for name, term in terms.items() if term is not None)
+        said += f", else {it.on_breach}"
+    return f"{'.'.join(demand.path) or 'the operation'}: {said}; of {products}"
 
 
 def _steps(executable: Executable) -> Iterator[str]:

@@ -38,6 +38,7 @@ from gateway.catalog.reach import Reach, RulingOf, reach_of
 from gateway.catalog.slices import Slice, Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.compiling import compile_plan
+from gateway.compiler.demands import rules_for
 from gateway.compiler.documents import Document, read_document
 from gateway.compiler.executable import Executable
 from gateway.compiler.limits import Limits, check_variables
@@ -232,12 +233,13 @@ class Operations:
         return checked
 
     def _validate(self, checked: Checked, document: Document, ruling_of: RulingOf) -> None:
-        errors = validate(checked.slice.schema, document.ast, max_errors=_ERRORS_MAX)
+        rules = rules_for(checked.slice)
+        errors = validate(checked.slice.schema, document.ast, rules, max_errors=_ERRORS_MAX)
         if not errors:
             return
         # Suggestions name what the schema at hand holds, so only messages without them can be compared.
         plain, wide = (
-            validate(schema, document.ast, max_errors=_ERRORS_MAX, hide_suggestions=True)
+            validate(schema, document.ast, rules, max_errors=_ERRORS_MAX, hide_suggestions=True)
             for schema in (checked.slice.schema, self._wide(checked).schema)
         )
         known = {_identity(error) for error in wide}
@@ -407,7 +409,7 @@ def _node_place(node: ValueNode) -> tuple[tuple[int, int], ...]:
 
 
 def _from_graphql(error: GraphQLError, code: str, message: str | None = None) -> GatewayError:
-    return GatewayError(code, message or error.message, locations=_places(error))
+    return GatewayError(code, message or error.message, hint=(error.extensions or {}).get("hint"), locations=_places(error))
 
 
 def _masked_variable(error: GraphQLError) -> GatewayError:

@@ -15,6 +15,7 @@ from contracts.fields import FieldType
 from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.governance.ruling import FieldRuling, ProductRuling
+from gateway.slo.demands import Wanted
 
 __all__ = [
     "MISSING",
@@ -22,6 +23,7 @@ __all__ = [
     "ConnectionPick",
     "CountPick",
     "CursorPick",
+    "Demand",
     "DomainPick",
     "EdgesPick",
     "ForeignPick",
@@ -217,8 +219,18 @@ class ForeignPick:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """``@requireSlo`` on the field at ``path``, () for the operation. ``of``: variables -> what is wanted; ``constant``: if none matter."""
+
+    path: tuple[str, ...]
+    of: Callable[[Mapping[str, Any]], Wanted]
+    constant: Wanted | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The whole operation, in the order of its answer. ``products``: every product read."""
 
     picks: tuple[DomainPick | ForeignPick | TypenamePick, ...]
     products: tuple[Product, ...] = field(default=())
+    demands: tuple[Demand, ...] = ()

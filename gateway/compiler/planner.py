@@ -27,6 +27,7 @@ from gateway.catalog.names import column_name
 from gateway.catalog.slices import Slice
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.arguments import argument_sources
+from gateway.compiler.demands import demands_of
 from gateway.compiler.documents import Document
 from gateway.compiler.plan import (
     ColumnPick,
@@ -34,6 +35,7 @@ from gateway.compiler.plan import (
     ConnectionPick,
     CountPick,
     CursorPick,
+    Demand,
     DomainPick,
     EdgesPick,
     ForeignPick,
@@ -71,6 +73,7 @@ class _Planner:
     snapshot: Snapshot
     conditions: Mapping[str, bool]
     _products: dict[str, Product] = field(default_factory=dict)
+    _demands: list[Demand] = field(default_factory=list)
 
     def plan(self) -> Plan:
         query = self.slice.schema.query_type
@@ -86,7 +89,8 @@ class _Planner:
                 picks.append(self._domain(key, name, nodes))
         if sum(isinstance(pick, ForeignPick) and pick.name != "mesh" for pick in picks) > _INTROSPECTIONS_MAX:
             raise GatewayError("LIMIT_EXCEEDED", f"An operation may ask for __schema and __type at most {_INTROSPECTIONS_MAX} times.")
-        return Plan(tuple(picks), tuple(self._products.values()))
+        demands = (*demands_of(self.document.operation.directives or (), ()), *self._demands)
+        return Plan(tuple(picks), tuple(self._products.values()), demands)
 
     def _domain(self, key: str, name: str, nodes: list[FieldNode]) -> DomainPick:
         domain = self.snapshot.domains[name]
@@ -95,6 +99,7 @@ class _Planner:
         for child_key, child_nodes in self._collect(type_, _sets(nodes)).items():
             child = child_nodes[0].name.value
             path = (key, child_key)
+            self._demand(child_nodes, path)
             if child == "__typename":
                 picks.append(TypenamePick(child_key, type_.name))
             elif (product := domain.products.get(child)) is not None:
@@ -135,6 +140,11 @@ class _Planner:
         sources = argument_sources(nodes[0], definition, self.document.literal_index)
         return ConnectionPick(key, product, sources, tuple(parts), path)
 
+    def _demand(self, nodes: list[FieldNode], path: _Path) -> None:
+        for node in nodes:
+            if node.directives:
+                self._demands += demands_of(node.directives, path)
+
     def _totals(self) -> TotalsPlanner:
         return TotalsPlanner(self.slice, self.snapshot, self.document.literal_index, self._collect)
 
@@ -166,6 +176,7 @@ class _Planner:
             elif (relation := product.relation_by_name.get(name)) is not None:
                 target = self.snapshot.products[relation.target]
                 child_path = (*path, key)
+                self._demand(nodes, child_path)
                 if relation.many:
                     connection = self._connection(key, type_, nodes, target, child_path)
                     picks.append(ConnectionPick(key, target, connection.arguments, connection.parts, child_path, relation=relation))

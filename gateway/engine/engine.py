@@ -15,6 +15,7 @@ from dataclasses import replace
 from fnmatch import translate
 from typing import Any
 
+import msgspec
 from graphql import GraphQLSchema, OperationType, print_schema
 
 from contracts import MeshPolicy
@@ -38,6 +39,7 @@ from gateway.engine.binding import Bound, Values, bind
 from gateway.engine.budget import Bounds, Budget
 from gateway.engine.cells import Tie
 from gateway.engine.decode import RowDecoders
+from gateway.engine.demanding import NOTHING_UNMET, Demanded, check_demands, without
 from gateway.engine.findings import Findings
 from gateway.engine.foreign import answer_foreign
 from gateway.engine.forms.writers import writer_of
@@ -124,9 +126,10 @@ class Engine:
             rules = self._bound_rules(executable, frame.caller)
             values = Values(variables, prepared.literals)
             bound = bind(executable, values, self.bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
-            run = self._run(executable, bound, rules, prepared, question, frame, view)
+            demanded = self._demanded(executable, variables, bound)
+            run = self._run(executable, bound, rules, prepared, question, frame, view, demanded)
             if self._unprobed:
-                await self._know_ports(executable)
+                await self._know_ports(executable, demanded)
             # Every read ends by itself before the deadline; see `Budget`.
             return self._reply(executable, run, await run.data(), frame)
         except GatewayError as error:
@@ -191,12 +194,15 @@ class Engine:
         rules = self._bound_rules(executable, frame.caller)
         bounds = replace(self.bounds, rows_max=self.bounds.stream_rows_max)
         bound = bind(executable, Values(variables, prepared.literals), bounds, decision=view.digest, rules=rules)
+        demanded = self._demanded(executable, variables, bound, may_null=False)
         products = tuple(id_ for id_, _ in executable.products)
         slo = self.board.status(products)
         about = {"mesh.slo": self.board.block(executable.products), "mesh.masked": executable.masked, "mesh.denied": executable.denied}
+        if demanded.warnings:
+            about["mesh.unmet"] = msgspec.json.encode(demanded.warnings)
         writer = await writer_of(form, flat, about)
         if self._unprobed:
-            await self._know_ports(executable)
+            await self._know_ports(executable, demanded)
         findings = StrictFindings()
         run = Run(
             executable=executable,
@@ -214,7 +220,9 @@ class Engine:
         assert isinstance(asked, Bound)
         rest = self._guarded(pieces(run, flat, writer), run, frame)
         first = await anext(rest)
-        return Stream(flat.name, stream_headers(executable, slo, asked.asked.first), first, rest, writer.failure, products)
+        return Stream(
+            flat.name, stream_headers(executable, slo, asked.asked.first, demanded.warnings), first, rest, writer.failure, products
+        )
 
     async def _guarded(self, source: AsyncGenerator[bytes, None], run: Run, frame: Frame) -> AsyncGenerator[bytes, None]:
         try:
@@ -234,9 +242,17 @@ class Engine:
         products = self.snapshot.products
         return {id_: self._rules.of(ruling, caller, products[id_].contract) for id_, ruling in executable.rulings.items()}
 
-    async def _know_ports(self, executable: Executable) -> None:
+    def _demanded(
+        self, executable: Executable, variables: Mapping[str, Any], bound: Mapping[tuple[str, ...], Any], *, may_null: bool = True
+    ) -> Demanded:
+        if not executable.demands:
+            return NOTHING_UNMET
+        return check_demands(executable, variables, bound, self.board, self._clock(), may_null=may_null)
+
+    async def _know_ports(self, executable: Executable, demanded: Demanded) -> None:
         """Let ports that nobody has probed yet say what they can do; one that does not answer fails when it is read."""
-        asked = [port for id_ in executable.rulings for port in self.snapshot.products[id_].ports]
+        unread = {id_ for id_, _ in executable.products} - {id_ for id_, _ in without(executable.products, demanded)}
+        asked = [port for id_ in executable.rulings if id_ not in unread for port in self.snapshot.products[id_].ports]
         self._unprobed = [port for port in self._unprobed if not port.probed]
         unknown = [port for port in self._unprobed if port in asked]
         await asyncio.gather(*(port.probe(Call(self.bounds.upstream_timeout_s)) for port in unknown), return_exceptions=True)
@@ -250,6 +266,7 @@ class Engine:
         question: Question,
         frame: Frame,
         view: View,
+        demanded: Demanded,
     ) -> Run:
         budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
         findings = Findings()
@@ -263,6 +280,7 @@ class Engine:
             foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
             long_as_text=frame.long_as_text,
             findings=findings,
+            demanded=demanded,
         )
 
     def _pages(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Pages:
@@ -334,8 +352,11 @@ class Engine:
         for product, dropped in run.findings.dropped.items():
             self._on_dropped(product, dropped)
         read = _with_partners(executable.products, run.totals.read)
+        if run.demanded.nulled:
+            read = without(read, run.demanded)
         slo, status = self.board.stamp(read)
-        body = reply_bytes(data, errors, slo=slo, masked=executable.masked, denied=executable.denied)
+        unmet = run.demanded.warnings
+        body = reply_bytes(data, errors, slo=slo, masked=executable.masked, denied=executable.denied, unmet=unmet)
         products = tuple(id_ for id_, _ in read)
         headers = (("Mesh-Slo-Status", status),) if products else ()
         return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)

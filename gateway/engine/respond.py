@@ -18,14 +18,18 @@ _HEADER_CHARACTERS_MAX = 4_000
 _BYPASS = b',"cache":{"status":"BYPASS","ageSeconds":0.0}'
 
 
-def reply_bytes(data: Any, errors: Sequence[dict[str, Any]], *, slo: bytes, masked: bytes, denied: bytes) -> bytes:
-    """Encode an executed operation's answer. ``slo``, ``masked``, ``denied``: JSON, ready made."""
+def reply_bytes(
+    data: Any, errors: Sequence[dict[str, Any]], *, slo: bytes, masked: bytes, denied: bytes, unmet: Sequence[dict[str, Any]] = ()
+) -> bytes:
+    """Encode an executed operation's answer. ``slo``, ``masked``, ``denied``: JSON, ready made. ``unmet``: demands, by @requireSlo."""
     parts = [b'{"data":', _encode(data)]
     if errors:
         parts += [b',"errors":', _encode(errors)]
     parts += [b',"extensions":{"mesh":{"slo":', slo, b',"masked":', masked]
     if denied != b"[]":
         parts += [b',"denied":', denied]
+    if unmet:
+        parts += [b',"unmet":', _encode(unmet)]
     parts += [_BYPASS, b"}}}"]
     return b"".join(parts)
 
@@ -39,16 +43,18 @@ def refusal(error: GatewayError, request_id: str) -> Reply:
     return Reply(_encode({"errors": entries}), has_data=False, refusal=error.code, has_errors=True)
 
 
-def stream_headers(executable: Executable, slo: str, first: int) -> tuple[tuple[str, str], ...]:
+def stream_headers(executable: Executable, slo: str, first: int, unmet: Sequence[dict[str, Any]] = ()) -> tuple[tuple[str, str], ...]:
     """Write the receipts of an answer that has no place for them in its body: ``Mesh-Masked: path:mask, ...``.
 
-    ``Mesh-First``: how many rows it has at most, whether that was asked for or is the default.
+    ``Mesh-First``: how many rows it has at most, whether that was asked for or is the default. ``unmet``: as in `reply_bytes`.
     """
     headers = [("Mesh-Slo-Status", slo), ("Mesh-First", str(first))]
     if masked := executable.ruled.masked:
         headers.append(("Mesh-Masked", _joined(f"{it.path}:{it.mask}" for it in masked)))
     if denied := executable.ruled.denied:
         headers.append(("Mesh-Denied", _joined(it.path for it in denied)))
+    if unmet:
+        headers.append(("Mesh-Slo-Unmet", _joined(f"{it['path']}:{it['objective']}" for it in unmet)))
     return tuple(headers)
 
 

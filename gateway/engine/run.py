@@ -19,6 +19,7 @@ from gateway.engine.asked import Asked, Fetched
 from gateway.engine.assembling import Share, connection_object
 from gateway.engine.binding import Bound, open_place
 from gateway.engine.cells import Cells
+from gateway.engine.demanding import NOTHING_UNMET, Demanded
 from gateway.engine.findings import Findings, Locate, list_locator
 from gateway.engine.lists import full_order, read_list
 from gateway.engine.pages import Pages
@@ -40,7 +41,7 @@ Open = Callable[[Step], Pages]
 
 @dataclass(slots=True)
 class Run:
-    """One execution. ``rules``: product id -> bound row rules; ``status_of``: product id -> SLO status word."""
+    """One execution. ``rules``: product id -> bound row rules; ``status_of``: product id -> SLO status; ``demanded``: what is not read."""
 
     executable: Executable
     bound: Mapping[tuple[str, ...], Any]
@@ -51,6 +52,7 @@ class Run:
     foreign: Callable[[ForeignPick], Awaitable[Any]]
     long_as_text: bool = False
     findings: Findings = field(default_factory=Findings)
+    demanded: Demanded = NOTHING_UNMET
     totals: Totals = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,7 @@ class Run:
     async def data(self) -> Any:
         """Run everything and return the object to encode as ``data``."""
         members = self.executable.members
+        self.findings.errors += [error.entry() for error in self.demanded.errors]
         steps = [it for member in members if isinstance(member, DomainSteps) for it in member.members if not isinstance(it, str)]
         results = iter(await together([self._root(step) for step in steps])) if steps else iter(())
         values: list[Any] = []
@@ -74,6 +77,8 @@ class Run:
         return self.executable.output(*values)
 
     async def _root(self, step: ConnectionStep | KeyStep) -> Any:
+        if step.path in self.demanded.nulled:
+            return None
         try:
             return await (self._list(step) if isinstance(step, ConnectionStep) else self._single(step))
         except GatewayError as error:
@@ -144,6 +149,8 @@ class Run:
 
     async def _child(self, child: Child, parents: Parents) -> Partners:
         step = child.step
+        if step.path in self.demanded.nulled:
+            return Partners(None)
         try:
             return await (self._one_each(step, parents) if isinstance(step, PartnerStep) else self._many_each(step, parents))
         except GatewayError as error:

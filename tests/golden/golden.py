@@ -102,7 +102,10 @@ async def outcome(name: str) -> Outcome:
 def _readable(body: dict[str, Any]) -> str:
     """Leave out what says how good the data is and where it was delivered: other tests are about that."""
     mesh = body.pop("extensions", {}).get("mesh", {})
-    return json.dumps(body | {name: mesh[name] for name in ("masked", "denied") if mesh.get(name)}, indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(body | {name: mesh[name] for name in ("masked", "denied", "unmet") if mesh.get(name)}, indent=2, ensure_ascii=False)
+        + "\n"
+    )
 
 
 def _caller(facts: Mapping[str, Any]) -> Caller:
