@@ -76,6 +76,7 @@ class Service:
             clock=clock,
             board=self.board,
             kept_max_bytes=settings.cache.executables_max_bytes,
+            fragments_max_bytes=settings.cache.fragments_max_bytes,
             on_compiled=metrics.compiled,
             on_executable=lambda hit: metrics.executable(hit=hit),
             on_read=metrics.read,

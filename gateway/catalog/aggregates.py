@@ -18,6 +18,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInt,
     GraphQLList,
+    GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -76,6 +77,7 @@ class AggregateTypes:
         self._outputs: dict[str, GraphQLObjectType] = {}
         self._inputs: dict[str, GraphQLInputObjectType] = {}
         self._enums: dict[str, GraphQLEnumType | None] = {}
+        self._measured: dict[tuple[str, str], list[Column]] = {}
         self._symbols: dict[str, dict[str, GraphQLEnumValue]] = {}
 
     def fields(self, product: Product, asked: Collection[str]) -> dict[str, GraphQLField]:
@@ -89,15 +91,22 @@ class AggregateTypes:
             found["groups"] = self._groups(product, symbols)
         return found
 
+    def entrances(self, product: Product) -> list[GraphQLNamedType]:
+        """List the types in which the groups of other products speak of this one."""
+        return [self._key(product), self._key_having(product), self._key_order(product)]
+
     # -- totals ------------------------------------------------------------------------------------------------------------
 
     def _columns(self, product: Product, function: str) -> list[Column]:
+        if (found := self._measured.get((product.id, function))) is not None:
+            return found
         may = is_measured if self._wide else None
-        return [
+        self._measured[product.id, function] = found = [
             column
             for column, ruling in self._scope.known_columns(product)
             if (may(function, column) if may is not None else may_measure(function, column, ruling))
         ]
+        return found
 
     def _totals(self, product: Product) -> dict[str, GraphQLField]:
         found = {"count": GraphQLField(GraphQLNonNull(scalar_of_kind(Kind.LONG)), description="How many rows there are.")}
@@ -215,7 +224,7 @@ class AggregateTypes:
                     found[function] = GraphQLInputField(
                         self._members(product, f"{_capital(function)}Having", columns, self._result_filter(product, function))
                     )
-            found["key"] = GraphQLInputField(self._key_input(product, "KeyHaving", self._scope.filter_of, one_of=False))
+            found["key"] = GraphQLInputField(self._key_having(product))
             having = self._input(name, fields)
             for word in ("and", "or"):
                 found[word] = GraphQLInputField(GraphQLList(GraphQLNonNull(having)))
@@ -241,7 +250,7 @@ class AggregateTypes:
                 if columns := self._columns(product, function):
                     members = self._members(product, f"{_capital(function)}Order", columns, lambda _: SORT_DIRECTION, one_of=True)
                     found[function] = GraphQLInputField(members)
-            found["key"] = GraphQLInputField(self._key_input(product, "KeyOrder", lambda _product, _column: SORT_DIRECTION, one_of=True))
+            found["key"] = GraphQLInputField(self._key_order(product))
             return found
 
         return self._input(f"{product.type_name}_GroupsOrderBy", fields, "One total or key and its direction.", one_of=True)
@@ -259,6 +268,12 @@ class AggregateTypes:
             return {it.graphql_name: GraphQLInputField(type_of(it)) for it in columns}
 
         return self._input(f"{product.type_name}_{what}", fields, one_of=one_of)
+
+    def _key_having(self, product: Product) -> GraphQLInputObjectType:
+        return self._key_input(product, "KeyHaving", self._scope.filter_of, one_of=False)
+
+    def _key_order(self, product: Product) -> GraphQLInputObjectType:
+        return self._key_input(product, "KeyOrder", lambda _product, _column: SORT_DIRECTION, one_of=True)
 
     def _key_input(
         self, product: Product, what: str, type_of: Callable[[Product, Column], GraphQLInputObjectType | GraphQLEnumType], *, one_of: bool

@@ -16,10 +16,10 @@ from gateway.catalog.scalars import NAME_OF_KIND
 if TYPE_CHECKING:
     from gateway.catalog.snapshot import Product
 
-__all__ = ["OWN_TYPES", "CatalogError", "can_be_key", "check_names"]
+__all__ = ["OWN_TYPES", "CatalogError", "can_be_key", "check_names", "type_names"]
 
 _OPERATIONS = ("Query", "Mutation", "Subscription")
-_SHARED = ("ID", "PageInfo", "SortDirection", "DatePart", "ProductMetadata", "SymbolFilter")
+_SHARED = ("ID", "PageInfo", "SortDirection", "DatePart", "ProductMetadata", "SymbolFilter", "SloStatus", "SloOnBreach")
 _MESH = ("Mesh", "MeshField", "MeshLag", "MeshObjectives", "MeshProduct", "MeshRatio", "MeshRelationship", "MeshSlo", "MeshSupport")
 OWN_TYPES = frozenset((*_OPERATIONS, *_SHARED, *_MESH, *NAME_OF_KIND.values(), *(f"{name}Filter" for name in NAME_OF_KIND.values())))
 """Types of the gateway's own, whatever products there are."""
@@ -53,6 +53,11 @@ def _take(taken: dict[str, str], name: str, what: str, product: str) -> None:
     if name in taken:
         raise CatalogError(f"{what} and {taken[name]} would both be called {name} in GraphQL; rename one of them", product)
     taken[name] = what
+
+
+def type_names(product: Product) -> frozenset[str]:
+    """Name the types that belong to a product, those of its totals aside: their names have an underscore after its own."""
+    return frozenset(name for name, _ in _types_of(product))
 
 
 def _types_of(product: Product) -> Iterator[tuple[str, str]]:

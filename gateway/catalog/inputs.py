@@ -89,7 +89,7 @@ def scalar_filter(kind: Kind) -> GraphQLInputObjectType:
 
 
 @cache
-def _symbol_filter() -> GraphQLInputObjectType:
+def symbol_filter() -> GraphQLInputObjectType:
     return _filter("SymbolFilter", GraphQLString, _EQUALITY)
 
 
@@ -111,7 +111,7 @@ def filter_type(column: Column, enumeration: Callable[[Enumeration], GraphQLEnum
             enum = enumeration(type_)
             return _filter(f"{enum.name}Filter", enum, _EQUALITY)
         case _:
-            return _symbol_filter()
+            return symbol_filter()
 
 
 def where_type(product: Product, usable: tuple[Column, ...], filters: Callable[[Column], GraphQLInputObjectType]) -> GraphQLInputObjectType:
@@ -132,7 +132,7 @@ def order_type(product: Product, usable: tuple[Column, ...]) -> GraphQLInputObje
     """Build a product's ``orderBy`` term: exactly one column with its direction."""
     return GraphQLInputObjectType(
         f"{product.type_name}OrderBy",
-        {column.graphql_name: GraphQLInputField(SORT_DIRECTION) for column in usable},
+        lambda: {column.graphql_name: GraphQLInputField(SORT_DIRECTION) for column in usable},
         description="One column and its direction.",
         is_one_of=True,
     )

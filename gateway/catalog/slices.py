@@ -18,12 +18,14 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInt,
     GraphQLList,
+    GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
+    get_named_type,
 )
 
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar
@@ -36,7 +38,7 @@ from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
 from gateway.governance.recent import Recent
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
 
-__all__ = ["PAGE_INFO", "Slice", "Slices", "usable_columns"]
+__all__ = ["METADATA", "PAGE_INFO", "Slice", "SliceTypes", "Slices", "usable_columns"]
 
 PAGE_INFO = GraphQLObjectType(
     "PageInfo",
@@ -95,12 +97,14 @@ class Slices:
         key = (reach.key(), tuple(map(id, rulings)), wide)  # rulings are interned, and kept below while their ids are
         if (found := self._kept.get(key)) is not None:
             return found[0]
-        built = _Builder(self._snapshot, ruling_of, reach, self._mesh_field, wide=wide).build()
+        built = SliceTypes(self._snapshot, ruling_of, reach, self._mesh_field, wide=wide).build()
         self._kept.put(key, (built, rulings))
         return built
 
 
-class _Builder:
+class SliceTypes:
+    """The types of one slice, each built when it is first looked at."""
+
     def __init__(self, snapshot: Snapshot, ruling_of: RulingOf, reach: Reach, mesh_field: GraphQLField, *, wide: bool) -> None:
         self.snapshot = snapshot
         self.ruling_of = ruling_of
@@ -115,6 +119,13 @@ class _Builder:
         self._aggregates = AggregateTypes(self, wide=wide)
 
     def build(self) -> Slice:
+        """Build all of them, as a schema."""
+        schema = GraphQLSchema(self.query(), directives=DIRECTIVES)
+        schema._validation_errors = []  # made from checked names; validating it again costs more than building it
+        return Slice(schema, {self.snapshot.products[id_].type_name: self.snapshot.products[id_] for id_ in self._rows})
+
+    def query(self) -> GraphQLObjectType:
+        """Build the root type."""
         fields = {"mesh": self.mesh_field}
         for name, asked in sorted(self.reach.roots.items()):
             domain = self.snapshot.domains[name]
@@ -125,9 +136,16 @@ class _Builder:
                 continue
             type_ = GraphQLObjectType(domain.type_name, domain_fields, description=f"Data products of the domain {domain.name}.")
             fields[name] = GraphQLField(GraphQLNonNull(type_))
-        schema = GraphQLSchema(GraphQLObjectType("Query", fields), directives=DIRECTIVES)
-        schema._validation_errors = []  # made from checked names; validating it again costs more than building it
-        return Slice(schema, {self.snapshot.products[id_].type_name: self.snapshot.products[id_] for id_ in self._rows})
+        return GraphQLObjectType("Query", fields)
+
+    def entrances(self, product: Product) -> list[GraphQLNamedType]:
+        """List the types through which a product's others are reached: from the root, and from its neighbours."""
+        found: list[GraphQLNamedType] = [self._connection(product), *self._aggregates.entrances(product)]
+        domain = self.snapshot.domains[product.domain_field]
+        fields = self._root_fields(domain.products, product.graphql_name) | self._root_fields(
+            domain.products, f"{product.graphql_name}ByKey"
+        )
+        return found + [get_named_type(it.type) for field in fields.values() for it in field.args.values()]
 
     def _root_fields(self, products: object, name: str) -> dict[str, GraphQLField]:
         assert isinstance(products, dict)
@@ -168,12 +186,12 @@ class _Builder:
         if (found := self._connections.get(product.id)) is not None:
             return found
         row = GraphQLNonNull(self._row(product))
-        edge = GraphQLObjectType(
-            f"{product.type_name}Edge", {"cursor": GraphQLField(GraphQLNonNull(GraphQLString)), "node": GraphQLField(row)}
-        )
-        connection = GraphQLObjectType(
-            f"{product.type_name}Connection",
-            {
+
+        def fields() -> dict[str, GraphQLField]:
+            edge = GraphQLObjectType(
+                f"{product.type_name}Edge", {"cursor": GraphQLField(GraphQLNonNull(GraphQLString)), "node": GraphQLField(row)}
+            )
+            found = {
                 "nodes": GraphQLField(GraphQLNonNull(GraphQLList(row))),
                 "edges": GraphQLField(GraphQLNonNull(GraphQLList(GraphQLNonNull(edge)))),
                 "pageInfo": GraphQLField(GraphQLNonNull(PAGE_INFO)),
@@ -182,11 +200,12 @@ class _Builder:
                     description="Rows that you may see and that match, pages aside; exact, or null with an error.",
                 ),
                 "metadata": GraphQLField(GraphQLNonNull(METADATA)),
-            },
-        )
-        if asked := tuple(name for name in TOTALS if (product.id, name) in self.reach.totals):
-            connection.fields.update(self._aggregates.fields(product, asked))
-        self._connections[product.id] = connection
+            }
+            if asked := tuple(name for name in TOTALS if (product.id, name) in self.reach.totals):
+                found |= self._aggregates.fields(product, asked)
+            return found
+
+        connection = self._connections[product.id] = GraphQLObjectType(f"{product.type_name}Connection", fields)
         return connection
 
     # -- what totals are made of -------------------------------------------------------------------------------------------

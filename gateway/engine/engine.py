@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
-from fnmatch import translate
 from typing import Any
 
 import msgspec
-from graphql import GraphQLSchema, OperationType, print_schema
+from graphql import OperationType
 
 from contracts import MeshPolicy
 from contracts.fields import Kind, Scalar
@@ -25,8 +23,10 @@ from contracts.predicates import Predicate
 from domain_adapters.breaker import Circuit
 from domain_adapters.port import Call, Port, Probes
 from gateway.caller import Caller
+from gateway.catalog.described import Described
+from gateway.catalog.fragments import Fragments
+from gateway.catalog.introspection import asked_of
 from gateway.catalog.mesh import MeshContext, mesh_field, mesh_schema
-from gateway.catalog.reach import TOTALS, Reach
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.documents import read_document
@@ -52,7 +52,6 @@ from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.governance.cursors import CursorCodec
 from gateway.governance.masks import MaskKeys, mask_function
 from gateway.governance.rows import BoundRules
-from gateway.governance.ruling import Standing
 from gateway.governance.views import View, Views
 from gateway.slo.board import Board
 
@@ -80,6 +79,7 @@ class Engine:
         board: Board,
         introspection_products_max: int = 60,
         kept_max_bytes: int = 64 * 1024 * 1024,
+        fragments_max_bytes: int = 32 * 1024 * 1024,
         on_compiled: Callable[[float], None] = lambda _: None,
         on_executable: Callable[[bool], None] = lambda _: None,
         on_read: Callable[[str, str, float], None] = lambda _product, _outcome, _seconds: None,
@@ -97,11 +97,12 @@ class Engine:
         self._masks = MaskKeys(secret)
         self._cursors = CursorCodec(secret)
         self._slices = Slices(snapshot, mesh_field())
+        fragments = Fragments(fragments_max_bytes)
+        self._described = Described(snapshot, mesh_field(), products_max=introspection_products_max, kept=fragments)
         self._operations = Operations(snapshot, self._slices, self._masks, limits, kept_max_bytes=kept_max_bytes, on_compiled=on_compiled)
         self._decoders: dict[tuple[str, int, int], RowDecoders] = {}
         self._compiler = ThreadPoolExecutor(1, "compiler")
         self._cataloguer = ThreadPoolExecutor(1, "cataloguer")
-        self._introspection_products_max = introspection_products_max
         self._on_executable = on_executable
         self._on_internal = on_internal
         self._unprobed = [port for product in snapshot.products.values() for port in product.ports if isinstance(port, Probes)]
@@ -336,9 +337,13 @@ class Engine:
     def _foreign(
         self, pick: ForeignPick, prepared: Prepared, question: Question, frame: Frame, view: View, errors: list[dict[str, Any]]
     ) -> Any:
-        schema = mesh_schema()._schema if pick.name == "mesh" else self.schema(view, frame.scope)
+        if pick.name != "mesh":
+            variables = self._operations.variables(prepared, question.variables)
+            selections = prepared.document.operation.selection_set.selections
+            asked = asked_of(pick.key, selections, prepared.document.fragments, variables)
+            return msgspec.Raw(self._described.answer(asked, lambda product: view.ruling(product.contract), frame.scope))
         context = MeshContext(self.snapshot, lambda product: view.ruling(product.contract), self.board)
-        result = answer_foreign(pick, prepared.document, schema, question.variables, context)
+        result = answer_foreign(pick, prepared.document, mesh_schema()._schema, question.variables, context)
         for error in result.errors or ():
             # Strawberry's resolvers read the catalogue only: an error here is ours.
             self._on_internal(error, frame.request_id)
@@ -366,34 +371,10 @@ class Engine:
         for pool in (self._compiler, self._cataloguer):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    # -- the schema of a view ----------------------------------------------------------------------------------------------
-
     def sdl(self, frame: Frame) -> str:
         """Print the schema that the caller sees. Raises: LIMIT_EXCEEDED where it is too large and no scope narrows it."""
         view = self._views.of(frame.caller, self._clock())
-        return print_schema(self.schema(view, frame.scope))
-
-    def schema(self, view: View, scope: Iterable[str] = ()) -> GraphQLSchema:
-        """Build the schema of all products within ``scope`` (globs over ``domain/name``; none: all) that a view is served."""
-        # Not fnmatch itself: it remembers 32,768 patterns, and these are the callers'.
-        patterns = [re.compile(translate(glob)) for glob in scope]
-        reach = Reach()
-        for product in self.snapshot.products.values():
-            if patterns and not any(pattern.match(product.id) for pattern in patterns):
-                continue
-            if view.ruling(product.contract).standing is Standing.SERVED:
-                reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))
-                reach.links[product.id] = set()
-                reach.totals.update((product.id, name) for name in TOTALS)
-        if len(reach.links) > self._introspection_products_max:
-            raise GatewayError(
-                "LIMIT_EXCEEDED",
-                f"The schema of {len(reach.links)} products is too large to be asked for at once.",
-                hint="Narrow it: add ?products=domain/*,domain/name to the URL, or send the header Mesh-Scope.",
-            )
-        for id_, names in reach.links.items():
-            names.update(it.graphql_name for it in self.snapshot.products[id_].relations if it.target in reach.links)
-        return self._slices.of(reach, lambda product: view.ruling(product.contract)).schema
+        return self._described.sdl(lambda product: view.ruling(product.contract), frame.scope)
 
 
 def _is_large(variables: Mapping[str, Any] | None) -> bool:
