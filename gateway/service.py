@@ -25,9 +25,11 @@ from gateway.engine.proof import counts_hold, row_rules_of
 from gateway.engine.proof_totals import totals_hold
 from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question
+from gateway.observe import meters
 from gateway.observe.logs import event, fault
 from gateway.observe.metrics import Metrics
 from gateway.settings import PortSettings, ProductSettings, Settings
+from gateway.slo import series
 from gateway.slo.board import Board
 from gateway.slo.poller import Poller, Target
 
@@ -66,6 +68,7 @@ class Service:
         for finding in self.snapshot.findings:
             event("left_out", finding=finding)
         self.board = Board(reading.contracts, clock)
+        metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))
         self.bounds = _bounds(settings)
         self.answerer = Engine(
             self.snapshot,
@@ -79,20 +82,26 @@ class Service:
             fragments_max_bytes=settings.cache.fragments_max_bytes,
             on_compiled=metrics.compiled,
             on_executable=lambda hit: metrics.executable(hit=hit),
-            on_read=metrics.read,
+            on_read=self._note_read,
             on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
             on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
         )
         self._poller = Poller(self.board, self._targets, clock=clock, interval_s=settings.upstream.slo_s)
+        observe = settings.observe
+        self._meters = meters.configure(observe.metrics, clock, products_max=observe.products_max, every_s=observe.metrics_s)
         self._background: list[asyncio.Task[None]] = []
         self._probed = asyncio.Event()
 
     async def start(self) -> None:
         """Begin probing ports and polling their SLOs."""
         self._background = [asyncio.create_task(self._probe_forever()), asyncio.create_task(self._poller.run())]
+        if self._meters is not None:
+            self._background.append(asyncio.create_task(self._show_forever(self._meters)))
 
     async def aclose(self) -> None:
         """Stop the background work and close every port."""
+        if self._meters is not None:
+            await asyncio.to_thread(self._meters.stop)
         for task in self._background:
             task.cancel()
         for task in self._background:
@@ -103,6 +112,11 @@ class Service:
         for ports in self._ports.values():
             for port in ports:
                 await port.aclose()
+
+    async def _show_forever(self, shown: meters.Meters) -> None:
+        while True:
+            shown.show(self.board.products())
+            await asyncio.sleep(self.settings.observe.metrics_s / 2)
 
     def readiness(self) -> dict[str, str]:
         """Name what is still missing before the gateway should get traffic; empty when ready."""
@@ -155,6 +169,10 @@ class Service:
                 event("port_not_probed", product=product.id, port=port.name, reason=getattr(error, "reason", type(error).__name__))
             self.answerer.note_proof(product, port, proved=proved, totals=totals)
         return answered
+
+    def _note_read(self, product: str, outcome: str, duration_s: float) -> None:
+        self.metrics.read(product, outcome, duration_s)
+        self.metrics.call(product, self.snapshot.products[product].contract.metadata.version, outcome)
 
     def _targets(self) -> Mapping[str, Target]:
         found: dict[str, Target] = {}

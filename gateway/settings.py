@@ -215,7 +215,13 @@ class ObserveSettings(Section):
     )
     slow_s: Seconds = Field(1.0, description="A request that takes longer gets a line.")
     traces: Literal["off", "console", "otlp"] = Field("off", description="Where spans go; `otlp` is set up by the OTEL_* variables.")
-    products_max: Positive = Field(5_000, description="Products with metrics of their own; further ones count as `other`.")
+    metrics: Literal["off", "console", "otlp"] = Field(
+        "off", description="Where gauges about data products go beside `/metrics`; `otlp` is set up by the OTEL_* variables."
+    )
+    metrics_s: Seconds = Field(60.0, description="How often they go there.")
+    products_max: Positive = Field(
+        5_000, description="Products with metrics of their own; further ones count as `other`, or only in number."
+    )
 
 
 class Settings(Section):

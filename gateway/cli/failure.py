@@ -52,5 +52,5 @@ def service_of(settings: Settings) -> Service:
     from contracts.errors import ContractError
     from gateway import service
 
-    with told(ContractError, ValueError):
+    with told(ContractError, ValueError, RuntimeError):
         return service.build(settings)

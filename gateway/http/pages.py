@@ -85,7 +85,8 @@ class Pages:
             caller = await caller_of(pick(request.scope["headers"]), self._callers)
             if self._settings.http.metrics_role not in caller.roles:
                 raise RefusalError("FORBIDDEN", "The metrics are not open to this token.", hint="Use a token of those who run the gateway.")
-        return Response(self._metrics.render(), media_type=CONTENT_TYPE, headers=_NOSNIFF)
+        text = await asyncio.to_thread(self._metrics.rendering())
+        return Response(text, media_type=CONTENT_TYPE, headers=_NOSNIFF)
 
 
 async def refused(request: Request, error: Exception) -> Response:

@@ -19,6 +19,7 @@ OUTCOMES = ("ok", "unavailable", "invalid", "refused", "deadline", "cancelled")
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _READS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _OTHER = "other"
+_GOOD, _BAD = frozenset({"ok", "refused"}), frozenset({"unavailable", "invalid"})
 
 
 class Metrics:
@@ -43,6 +44,13 @@ class Metrics:
         self._executables = prometheus.Counter("meshgate_executables", "Look-ups of compiled operations.", ["outcome"], registry=registry)
         self._hits = self._executables.labels("hit")
         self._misses = self._executables.labels("miss")
+        self._events = prometheus.Counter(
+            "data_product_availability_events",
+            "Probes and calls that count for availability.",
+            ["domain", "product", "version", "outcome"],
+            registry=registry,
+        )
+        self._others: list[Callable[[], Callable[[], bytes]]] = []
         prometheus.ProcessCollector(registry=registry)
         prometheus.GCCollector(registry=registry)
 
@@ -60,6 +68,18 @@ class Metrics:
         self._reads.labels(name, outcome if outcome in OUTCOMES else _OTHER).inc()
         self._read_times.labels(name).observe(duration_s)
 
+    def event(self, product: str, version: str, *, good: bool) -> None:
+        """Count a probe or a call for a product's availability (``product``: ``domain/name``). The first of a product makes both series."""
+        name = self._bounded(product)
+        domain, _, rest = name.partition("/")
+        for outcome, counted in (("good", good), ("bad", not good)):
+            self._events.labels(domain, rest.partition("@")[0], version if rest else "", outcome).inc(counted)
+
+    def call(self, product: str, version: str, outcome: str) -> None:
+        """Count a read as an event, if it says anything of the product's availability: only the domain's own faults count against it."""
+        if outcome in _GOOD or outcome in _BAD:
+            self.event(product, version, good=outcome in _GOOD)
+
     def compiled(self, duration_s: float) -> None:
         """Count a compilation."""
         self._compiles.observe(duration_s)
@@ -76,9 +96,18 @@ class Metrics:
         """Ask ``value`` for the number of requests being answered whenever the metrics are read."""
         self._in_flight.set_function(value)
 
+    def also(self, take: Callable[[], Callable[[], bytes]]) -> None:
+        """Show further series: ``take`` looks at what they are about, on the event loop, and gives what writes them, anywhere."""
+        self._others.append(take)
+
+    def rendering(self) -> Callable[[], bytes]:
+        """Look at everything now; give what writes it as Prometheus text, which takes its time for many products: not the loop's."""
+        others = [take() for take in self._others]
+        return lambda: b"".join([generate_latest(self.registry), *(write() for write in others)])
+
     def render(self) -> bytes:
         """Write all metrics as Prometheus text."""
-        return generate_latest(self.registry)
+        return self.rendering()()
 
     def _bounded(self, product: str) -> str:
         if product in self._products:
