@@ -86,7 +86,7 @@ def usable_columns(product: Product, ruling: ProductRuling, *, wide: bool = Fals
 class Slices:
     """Builds slices and keeps the last few, by reach and rulings."""
 
-    def __init__(self, snapshot: Snapshot, mesh_field: GraphQLField, *, kept_max: int = 256) -> None:
+    def __init__(self, snapshot: Snapshot, mesh_field: GraphQLField, *, kept_max: int = 64) -> None:
         self._snapshot = snapshot
         self._mesh_field = mesh_field
         self._kept: Recent[tuple[object, ...], tuple[Slice, tuple[ProductRuling, ...]]] = Recent(kept_max)

@@ -151,5 +151,7 @@ class Executable:
     """JSON of the receipts ``masked``."""
     denied: bytes
     """JSON of the receipts ``denied``."""
+    size_bytes: int
+    """What it is reckoned to weigh while it is kept."""
     demands: tuple[tuple[Demand, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
     """What is demanded, each with (product id, response path) of every read below."""

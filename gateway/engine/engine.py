@@ -29,7 +29,6 @@ from gateway.catalog.introspection import asked_of
 from gateway.catalog.mesh import MeshContext, mesh_field, mesh_schema
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
-from gateway.compiler.documents import read_document
 from gateway.compiler.executable import Executable, Step
 from gateway.compiler.flat import flat_list
 from gateway.compiler.limits import Limits
@@ -90,7 +89,6 @@ class Engine:
         self.policy = policy
         self.board = board
         self.bounds = bounds
-        self._limits = limits
         self._clock = clock
         self._views = Views(policy, [product.contract for product in snapshot.products.values()])
         self._rules = BoundRules()
@@ -158,7 +156,7 @@ class Engine:
         """Compile a question for a caller without running it. **Raises** `GatewayError` as answering would."""
         view = self._views.of(frame.caller, self._clock())
         prepared = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
-        given = dict.fromkeys(prepared.document.conditions, True) | (question.variables or {})
+        given = dict.fromkeys(prepared.conditions, True) | (question.variables or {})
         return self._operations.executable(prepared, given)
 
     async def _compiled(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
@@ -181,10 +179,12 @@ class Engine:
         self._on_executable(found is not None)
         if found is None:
             if frame.queries_only:
-                document = read_document(question.query, question.operation_name, self._limits)
+                document = self._operations.document(question.query, question.operation_name)
                 if document.operation.operation is not OperationType.QUERY:
                     raise GatewayError("METHOD_NOT_ALLOWED", "GET is for queries only.")
-            found = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
+            found = self._operations.prepare(
+                question.query, question.operation_name, view, long_as_text=frame.long_as_text, owner=frame.caller.subject
+            )
         return found
 
     async def _streamed(self, question: Question, frame: Frame, form: Form) -> Stream:
@@ -337,13 +337,13 @@ class Engine:
     def _foreign(
         self, pick: ForeignPick, prepared: Prepared, question: Question, frame: Frame, view: View, errors: list[dict[str, Any]]
     ) -> Any:
+        document = self._operations.document(prepared.text, prepared.name)
         if pick.name != "mesh":
             variables = self._operations.variables(prepared, question.variables)
-            selections = prepared.document.operation.selection_set.selections
-            asked = asked_of(pick.key, selections, prepared.document.fragments, variables)
+            asked = asked_of(pick.key, document.operation.selection_set.selections, document.fragments, variables)
             return msgspec.Raw(self._described.answer(asked, lambda product: view.ruling(product.contract), frame.scope))
         context = MeshContext(self.snapshot, lambda product: view.ruling(product.contract), self.board)
-        result = answer_foreign(pick, prepared.document, mesh_schema()._schema, question.variables, context)
+        result = answer_foreign(pick, document, mesh_schema()._schema, question.variables, context)
         for error in result.errors or ():
             # Strawberry's resolvers read the catalogue only: an error here is ours.
             self._on_internal(error, frame.request_id)

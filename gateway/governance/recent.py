@@ -37,5 +37,9 @@ class Recent(Generic[K, V]):
             self._old, self._young = self._young, {}
         self._young[key] = value
 
+    def values(self) -> list[V]:
+        """List what is remembered."""
+        return [*self._young.values(), *self._old.values()]
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
