@@ -136,6 +136,7 @@ def _field_classification(given: doc.FieldDocument, report: Report, path: Path) 
         mask=mask_of(given.mask, report, (*path, "mask")),
         visibility=given.visibility,
         aggregates=Aggregates(min_group=aggregates.min_group, functions=aggregates.functions) if aggregates is not None else None,
+        never_persist=given.never_persist,
     )
 
 

@@ -49,6 +49,7 @@ class FieldDocument(Document):
     mask: AnyMask | None = None
     visibility: Visibility = Visibility.LISTED
     aggregates: AggregatesDocument | None = None
+    never_persist: StrictBool = False
 
 
 class ClassificationDocument(Document):

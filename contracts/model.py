@@ -139,13 +139,17 @@ class Aggregates(Frozen):
 
 
 class FieldClassification(Frozen):
-    """How one field is classified. ``mask`` None: the mesh policy's mask for its tags applies."""
+    """How one field is classified. ``mask`` None: the mesh policy's mask for its tags applies.
+
+    ``never_persist``: no copy of it may be kept outside its source, not even for a while.
+    """
 
     level: Level | None = None
     tags: tuple[str, ...] = ()
     mask: Mask | None = None
     visibility: Visibility = Visibility.LISTED
     aggregates: Aggregates | None = None
+    never_persist: bool = False
 
     @property
     def is_classified(self) -> bool:

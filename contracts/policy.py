@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 
 from contracts.fields import Field, FieldType, Scalar
 from contracts.masks import Mask, MaskKind, fits, strictest
-from contracts.model import Aggregates, FieldClassification, Frozen, Grant, Restriction
+from contracts.model import Aggregates, Contract, FieldClassification, Frozen, Grant, Restriction
 
-__all__ = ["MeshPolicy", "Restriction", "RoleBound", "TagPolicy", "TagRule", "mask_for", "type_name"]
+__all__ = ["MeshPolicy", "Restriction", "RoleBound", "TagPolicy", "TagRule", "mask_for", "never_persisted", "type_name"]
 
 
 class TagRule(Frozen):
@@ -23,11 +23,16 @@ class TagRule(Frozen):
 
 
 class TagPolicy(Frozen):
-    """What a tag means. ``never_clear``: no grant may show such a field as it is, break-glass included."""
+    """What a tag means.
+
+    ``never_clear``: no grant may show such a field as it is, break-glass included. ``never_persist``: no copy of it may be kept
+    outside its source (PCI DSS 4.0, 3.3: security codes, PINs).
+    """
 
     tag: str
     rules: tuple[TagRule, ...] = ()
     never_clear: bool = False
+    never_persist: bool = False
     aggregates: Aggregates | None = None
 
 
@@ -89,6 +94,16 @@ def _mask_of_tag(tag: TagPolicy, field: Field) -> Mask:
 def _last_resort(field: Field) -> Mask:
     redact = Mask(MaskKind.REDACT)
     return redact if fits(redact, field.type) else _WITHHELD
+
+
+def never_persisted(contract: Contract, policy: MeshPolicy | None) -> tuple[str, ...]:
+    """Name the columns of which no copy may be kept: by the contract, by a tag of theirs, or by a tag that the policy does not know.
+
+    Without a policy every tag is unknown. **Source** SPEC B4, D9.
+    """
+    keepable = {tag.tag for tag in policy.tags if not tag.never_persist} if policy is not None else set()
+    given = contract.classification_by_name
+    return tuple(name for name, found in given.items() if found.never_persist or not keepable.issuperset(found.tags))
 
 
 def type_name(type_: FieldType) -> str:

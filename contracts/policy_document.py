@@ -45,6 +45,7 @@ class TagDocument(Document):
 
     description: Text | None = None
     never_clear: StrictBool = False
+    never_persist: StrictBool = False
     rules: Annotated[tuple[RuleDocument, ...], Member(max_length=200)] = ()
     aggregates: AggregatesDocument | None = None
 
@@ -149,6 +150,7 @@ def _tag(name: str, given: TagDocument, report: Report) -> TagPolicy:
         tag=name,
         rules=tuple(rules),
         never_clear=given.never_clear,
+        never_persist=given.never_persist,
         aggregates=Aggregates(min_group=aggregates.min_group, functions=aggregates.functions) if aggregates is not None else None,
     )
 

@@ -8,7 +8,7 @@ from contracts import PolicyInvalidError, ProblemCode, load_policy, mask_for, pa
 from contracts.fields import Field, FieldType, Kind, List, Record, Scalar
 from contracts.masks import Mask, MaskKind
 from contracts.model import Aggregates, FieldClassification, Level
-from contracts.policy import type_name
+from contracts.policy import never_persisted, type_name
 
 from .written import POLICY, contract, policy, problems, text, wrong
 
@@ -218,3 +218,31 @@ def test_an_unknown_tag_loads_with_a_warning() -> None:
 def test_bounds_are_checked_together_with_everything_else() -> None:
     found = problems(text("  primaryKey: [idd]\n  access: [{role: analist, fields: [id]}]\n"), MESH)
     assert [problem.code for problem in found] == [ProblemCode.UNKNOWN_COLUMN, ProblemCode.UNKNOWN_ROLE]
+
+
+PERSISTENT = """\
+  classification:
+    pii: [customer_email]
+    fields:
+      phone: {tags: [%s]}
+      amount: {classification: restricted, neverPersist: %s}
+"""
+KEEPING = policy("""\
+  roles: [analyst]
+  tags:
+    pii: {}
+    pci.pan: {}
+    pci.sad: {neverClear: true, neverPersist: true}
+""")
+
+
+def test_what_may_not_be_kept_is_named_by_the_contract_and_by_tags() -> None:
+    assert never_persisted(contract(PERSISTENT % ("pci.pan", "false")), KEEPING) == ()
+    assert never_persisted(contract(PERSISTENT % ("pci.pan", "true")), KEEPING) == ("amount",)
+    assert never_persisted(contract(PERSISTENT % ("pci.sad", "true")), KEEPING) == ("phone", "amount")
+
+
+def test_a_tag_that_nobody_explains_may_not_be_kept() -> None:
+    assert never_persisted(contract(PERSISTENT % ("unheard-of", "false")), KEEPING) == ("phone",)
+    assert never_persisted(contract(PERSISTENT % ("pci.pan", "false")), None) == ("customer_email", "phone")
+    assert never_persisted(contract(), None) == ()
