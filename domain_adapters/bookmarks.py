@@ -38,20 +38,20 @@ class Bookmarks:
         self._cipher = AESSIV(key)
         self._revision = revision.encode()
 
-    def seal(self, read: Read, place: Sequence[Any]) -> str:
-        """Write the cursor for what follows ``place`` in this read."""
-        return urlsafe_b64encode(self._cipher.encrypt(msgspec.json.encode(place), self._bound_to(read))).rstrip(b"=").decode()
+    def seal(self, read: Read, place: Sequence[Any], edition: int = 0) -> str:
+        """Write the cursor for what follows ``place`` in this read; it opens again for the same ``edition`` of the data only."""
+        return urlsafe_b64encode(self._cipher.encrypt(msgspec.json.encode(place), self._bound_to(read, edition))).rstrip(b"=").decode()
 
-    def open(self, read: Read) -> list[Any] | None:
+    def open(self, read: Read, edition: int = 0) -> list[Any] | None:
         """Read the place of a read's cursor, None without one. Raises: `ReadInvalidError`."""
         if read.cursor is None:
             return None
         try:
             sealed = b64decode(read.cursor.encode("ascii") + b"=" * (-len(read.cursor) % 4), altchars=b"-_", validate=True)
-            return msgspec.json.decode(self._cipher.decrypt(sealed, self._bound_to(read)), type=list[Any])
+            return msgspec.json.decode(self._cipher.decrypt(sealed, self._bound_to(read, edition)), type=list[Any])
         except (ValueError, InvalidTag):
             raise ReadInvalidError("the cursor does not belong to this read", reason="bad_cursor") from None
 
-    def _bound_to(self, read: Read) -> list[bytes]:
+    def _bound_to(self, read: Read, edition: int) -> list[bytes]:
         same = replace(read, cursor=None, limit=None, select=None, count=False)
-        return [self._revision, blake2b(encode_read(same), digest_size=32).digest()]
+        return [self._revision, blake2b(encode_read(same), digest_size=32).digest(), *([b"%d" % edition] if edition else [])]

@@ -32,6 +32,7 @@ _STORAGE = {
     Kind.LOCAL_DATETIME: "TIMESTAMP",
     Kind.JSON: "JSON",
 }
+_PLAIN = frozenset({"BOOLEAN", "INTEGER", "BIGINT", "DOUBLE"})
 _INTEGERS = frozenset({"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint", "hugeint", "uhugeint"})
 _FLOATS = frozenset({"float", "double"})
 _CLOCKS = frozenset({"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone"})
@@ -83,6 +84,11 @@ class Column:
     def wire(self) -> str:
         """The expression for its wire form."""
         return wire_sql(self.type, self.sql)
+
+    @property
+    def sent(self) -> str:
+        """The SQL type that carries the column's wire values into a statement."""
+        return self.storage if self.storage in _PLAIN else "VARCHAR"
 
     def bound(self, value: Any) -> Any:
         """Turn a Python value into the parameter for ``CAST(? AS storage)``. Raises: `ReadInvalidError`."""

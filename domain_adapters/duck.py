@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -18,7 +19,7 @@ import duckdb
 
 from domain_adapters.errors import PortBrokenPromiseError, PortUnavailableError
 
-__all__ = ["Cursors", "hardened"]
+__all__ = ["Cursors", "hardened", "kept"]
 
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -39,6 +40,27 @@ def hardened(memory_max: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def kept(file: Path, memory_max: str, *, spill: Path, spill_max_bytes: int) -> duckdb.DuckDBPyConnection:
+    """Open a database file of ours, as hardened as one in memory; what does not fit into memory spills into a folder beside it.
+
+    Raises: `duckdb.Error`.
+    """
+    places: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory_max,
+        "temp_directory": str(spill),
+        "max_temp_directory_size": f"{spill_max_bytes}B",
+    }
+    connection = duckdb.connect(str(file), config={**_CONFIG, **places})
+    try:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 class Cursors:
     """A few cursors on one connection, each lent to one piece of work at a time."""
 
@@ -46,7 +68,8 @@ class Cursors:
         self._idle: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
         self._all = [connection.cursor() for _ in range(cursors)]
         for cursor in self._all:
-            if cursor.execute("SELECT current_setting('TimeZone') <> 'UTC'").fetchone() == (True,):
+            # Fetched whole: a result with something left in it holds its transaction open, and no checkpoint passes that.
+            if cursor.execute("SELECT current_setting('TimeZone') <> 'UTC'").fetchall() == [(True,)]:
                 cursor.execute("SET TimeZone = 'UTC'")
             self._idle.put(cursor)
         self._threads = ThreadPoolExecutor(cursors, thread_name_prefix="duckdb")

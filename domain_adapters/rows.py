@@ -22,7 +22,7 @@ from domain_adapters.errors import SourceError, ValueMismatchError
 from domain_adapters.values import emitter_of, parser_of
 from domain_adapters.wire import raw_json
 
-__all__ = ["csv_rows", "fill", "json_rows", "wire_rows"]
+__all__ = ["cell_converter", "csv_rows", "fill", "json_rows", "wire_rows"]
 
 _BATCH = 5_000
 _INTEGER = re.compile(r"-?\d{1,30}", re.ASCII)
@@ -75,8 +75,7 @@ def fill(connection: duckdb.DuckDBPyConnection, table: str, fields: Sequence[Fie
     columns = list(columns_of(fields).values())
     connection.execute(f"CREATE TABLE {table} ({', '.join(f'{column.sql} {column.storage}' for column in columns)})")
     casts = ", ".join(f"CAST({column.sql} AS {column.storage})" for column in columns)
-    sent = ["VARCHAR" if column.storage not in ("BOOLEAN", "INTEGER", "BIGINT", "DOUBLE") else column.storage for column in columns]
-    lists = ", ".join(f"unnest(CAST(? AS {type_}[])) AS {column.sql}" for column, type_ in zip(columns, sent, strict=True))
+    lists = ", ".join(f"unnest(CAST(? AS {column.sent}[])) AS {column.sql}" for column in columns)
     insert = f"INSERT INTO {table} SELECT {casts} FROM (SELECT {lists})"
     rows = iter(rows)
     while batch := list(itertools.islice(rows, _BATCH)):
@@ -94,7 +93,7 @@ def _parsed(
         found = next((name for name in (field.physical_name, field.name) if name is not None and (names is None or name in names)), None)
         if found is None and field.required:
             raise SourceError(f"the source has no column {field.physical_name or field.name!r}, which the contract requires")
-        cells.append((found, field.name, _converter(field, readers.get(field.name))))
+        cells.append((found, field.name, cell_converter(field, readers.get(field.name))))
     for number, document in enumerate(documents, 1):
         yield tuple(
             None if found is None or (raw := document.get(found)) is None else _cell(convert, raw, number, name)
@@ -102,7 +101,8 @@ def _parsed(
         )
 
 
-def _converter(field: Field, read: Callable[[str], Any] | None) -> Callable[[Any], Any]:
+def cell_converter(field: Field, read: Callable[[str], Any] | None = None) -> Callable[[Any], Any]:
+    """Give the function that turns a cell of JSON (or, by ``read``, of text) into a wire value; it raises `ValueMismatchError`."""
     parse, write = parser_of(field.type), _cell_writer(field)
     if read is None:
         return lambda raw: write(parse(raw))

@@ -35,7 +35,7 @@ from domain_adapters.sources import Rows, source_of
 from domain_adapters.sql import open_sql
 from domain_adapters.wire import encode_capabilities
 
-__all__ = ["Limits", "Served", "app", "path_of", "run", "site"]
+__all__ = ["Limits", "Served", "app", "listen", "path_of", "run", "site"]
 
 Answer = Callable[[Request], Awaitable[Response]]
 _BEGINNING = "1970-01-01T00:00:00Z"
@@ -106,6 +106,12 @@ def site(products: Sequence[Served], *, token: str | None = None, limits: Limits
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(handlers))
 
 
+async def listen(served: Starlette, *, host: str, port: int) -> None:
+    """Serve an app until told to stop by a signal."""
+    config = uvicorn.Config(served, host=host, port=port, access_log=False, log_level="warning", server_header=False)
+    await uvicorn.Server(config).serve()
+
+
 def run(
     contract_path: Path | str,
     data: str | None = None,
@@ -130,15 +136,7 @@ def run(
 
     async def serve() -> None:
         opened = await open_sql(contract, source, secret=secret)
-        config = uvicorn.Config(
-            app(contract, opened, levels=levels, token=token),
-            host=host,
-            port=port,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-        )
-        await uvicorn.Server(config).serve()
+        await listen(app(contract, opened, levels=levels, token=token), host=host, port=port)
 
     # Ctrl-C has closed everything in order by then; it is how this ends.
     with contextlib.suppress(KeyboardInterrupt):

@@ -31,7 +31,7 @@ from domain_adapters.statements import Relation, Statement, count_statement, row
 from domain_adapters.values import canonical_instant
 from domain_adapters.wire import Metadata, encode_page
 
-__all__ = ["SqlPort", "capabilities_for", "open_sql"]
+__all__ = ["Edition", "SqlPort", "capabilities_for", "open_sql"]
 
 Clock = Callable[[], dt.datetime]
 _KEYS_MAX = 10_000
@@ -91,6 +91,14 @@ async def open_sql(
 
 
 @dataclass(frozen=True, slots=True)
+class Edition:
+    """Which state of a copy is being read. ``as_of``: up to when it is complete; ``number``: another one whenever rows changed."""
+
+    number: int
+    as_of: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _Vitals:
     """What every page says of the whole product, measured every few seconds."""
 
@@ -99,8 +107,24 @@ class _Vitals:
     measured_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What one transaction found; ``rows`` one more than the page where there are more."""
+
+    rows: list[Any]
+    place: list[Any] | None
+    total: int | None
+    vitals: _Vitals
+    edition: Edition | None
+    counted: int
+
+
 class SqlPort:
-    """A port over one relation. Answers pages of at most ``capabilities.page_max`` rows or groups."""
+    """A port over one relation. Answers pages of at most ``capabilities.page_max`` rows or groups.
+
+    ``edition``: of a relation that is a copy, which one a transaction reads; pages then say as of when they are, and a cursor that
+    counts rows does not outlive the rows it counted.
+    """
 
     def __init__(
         self,
@@ -113,6 +137,7 @@ class SqlPort:
         cursors: int = 4,
         clock: Clock = _now,
         vitals_s: float = 5.0,
+        edition: Callable[[duckdb.DuckDBPyConnection], Edition] | None = None,
     ) -> None:
         self._contract = contract
         self._attached = attached
@@ -124,6 +149,7 @@ class SqlPort:
         self._clock = clock
         self._vitals_s = vitals_s
         self._vitals: _Vitals | None = None
+        self._edition = edition
         self._columns = {field.name: field.name for field in contract.fields}
 
     @property
@@ -145,27 +171,28 @@ class SqlPort:
         """Answer one page. Raises: `PortCannotError`, `ReadInvalidError`, `PortUnavailableError`, `PortBrokenPromiseError`."""
         refuse_beyond(read, self._capabilities)
         _refuse_nonsense(read)
-        place = self._bookmarks.open(read)
         grouped = bool(read.aggregates or read.group_by)
-        page = self._groups(read, place) if grouped else self._rows(read, place)
-        count = count_statement(read, self._relation) if read.count else None
+        fetched = await self._cursors.run(lambda cursor: self._fetch(cursor, read, grouped=grouped), call.timeout_s)
         limit = self._limit(read)
-        found, total, vitals = await self._cursors.run(lambda cursor: self._fetch(cursor, page, count), call.timeout_s)
-        more = len(found) > limit
-        found = found[:limit]
+        found = fetched.rows[:limit]
         body = ("[" + ",".join([row[0] for row in found]) + "]").encode()
+        place = self._place(read, fetched.place, found, grouped) if len(fetched.rows) > limit and found else None
         return encode_page(
             b"[]" if grouped else body,
-            next_cursor=self._bookmarks.seal(read, self._place(read, place, found, grouped)) if more and found else None,
-            metadata=self._metadata(vitals),
+            next_cursor=None if place is None else self._bookmarks.seal(read, place, fetched.counted),
+            metadata=self._metadata(fetched),
             applied=_applied(read),
-            count=total,
+            count=fetched.total,
             groups=body if grouped else None,
         )
 
     async def slo(self, call: Call) -> bytes:
         """Measure freshness (newest update) and completeness (required cells of the newest rows that hold a value)."""
         return msgspec.json.encode(await self._cursors.run(self._measure, call.timeout_s))
+
+    def remeasure(self) -> None:
+        """Forget what was measured of the whole product: its rows have changed."""
+        self._vitals = None
 
     async def aclose(self) -> None:
         """Stop what runs and close the database if it is ours."""
@@ -192,13 +219,18 @@ class SqlPort:
         keys: list[Any] = msgspec.json.decode(found[-1][1])
         return keys
 
-    def _fetch(self, cursor: duckdb.DuckDBPyConnection, page: Statement, count: Statement | None) -> tuple[list[Any], int | None, _Vitals]:
-        # One transaction, so that page and count see the same rows.
+    def _fetch(self, cursor: duckdb.DuckDBPyConnection, read: Read, *, grouped: bool) -> _Fetched:
+        # One transaction, so that page, count and edition are of the same rows.
         _begin(cursor)
         try:
-            found = cursor.execute(page.sql, page.params).fetchall()
-            total = None if count is None else _scalar(cursor, count)
-            return found, total, self._measured(cursor)
+            edition = None if self._edition is None else self._edition(cursor)
+            # A keyset says what it follows, whatever changes; an offset means something in one edition only.
+            counted = edition.number if edition is not None and (grouped or not self._relation.primary_key) else 0
+            place = self._bookmarks.open(read, counted)
+            page = self._groups(read, place) if grouped else self._rows(read, place)
+            rows = cursor.execute(page.sql, page.params).fetchall()
+            total = _scalar(cursor, count_statement(read, self._relation)) if read.count else None
+            return _Fetched(rows, place, total, self._measured(cursor), edition, counted)
         finally:
             cursor.rollback()
 
@@ -222,9 +254,10 @@ class SqlPort:
             newest = f"({newest} AT TIME ZONE 'UTC')"
         return f"CAST({newest} AS VARCHAR)"
 
-    def _metadata(self, vitals: _Vitals) -> Metadata:
-        now = self._clock()
-        return Metadata(canonical_instant(now), self._contract.metadata.version, vitals.rows, self._status(vitals, now))
+    def _metadata(self, fetched: _Fetched) -> Metadata:
+        now, vitals = self._clock(), fetched.vitals
+        generated_at = now if fetched.edition is None else fetched.edition.as_of
+        return Metadata(canonical_instant(generated_at), self._contract.metadata.version, vitals.rows, self._status(vitals, now))
 
     def _status(self, vitals: _Vitals, now: dt.datetime) -> str:
         objective = self._contract.objectives.freshness
@@ -234,6 +267,13 @@ class SqlPort:
         return "MET" if (now - updated).total_seconds() <= objective.limit_s else "BREACHED"
 
     def _measure(self, cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+        _begin(cursor)
+        try:
+            return self._measured_document(cursor)
+        finally:
+            cursor.rollback()
+
+    def _measured_document(self, cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         self._vitals = None
         vitals = self._measured(cursor)
         updated = _instant(vitals.last_update)
