@@ -1,21 +1,24 @@
 """The board: how good every product is right now, and the encoded block that every answer carries (DESIGN section 3, SPEC C4).
 
 Turns measurements into ``extensions.mesh.slo``. States that change by themselves (data growing old) move at their instant, found by one
-comparison per use. Everything is memoised per revision and bounded. Rejects nothing: of an unknown product all is UNKNOWN.
+comparison per use. A block is encoded once per change of what is in it, never per request, and kept within a bound. Rejects nothing: of an
+unknown product all is UNKNOWN.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from contracts.model import Contract
+from gateway.slo.cadence import Cadence
 from gateway.slo.changes import Listener, Sequences, changes_between
-from gateway.slo.figures import Figures
 from gateway.slo.measured import ProductSlo
 from gateway.slo.product import ProductState
+from gateway.slo.promises import promises_of
+from gateway.slo.reading import Reading
 from gateway.slo.status import SloStatus, worst
 
 __all__ = ["Board", "PathsByProduct"]
@@ -34,27 +37,20 @@ def _version_order(contract: Contract) -> tuple[int, ...]:
 class Board:
     """The states of all products. Of several versions the newest stands under ``domain/name``, others under ``domain/name@version``.
 
-    ``stale_after_s``: without a good measurement for that long, what was good is UNKNOWN. ``measured_max_s``: so too what a port itself
-    measured longer ago than that.
+    ``cadence``: how often products are measured whose contract does not say.
     """
 
-    def __init__(
-        self,
-        contracts: Iterable[Contract],
-        clock: Callable[[], dt.datetime],
-        *,
-        stale_after_s: float = 300.0,
-        measured_max_s: float = 86_400.0,
-    ) -> None:
+    def __init__(self, contracts: Iterable[Contract], clock: Callable[[], dt.datetime], *, cadence: Cadence | None = None) -> None:
         self._clock = clock
-        self._stale_after = dt.timedelta(seconds=stale_after_s)
-        self._measured_max = dt.timedelta(seconds=measured_max_s)
+        self._cadence = cadence or Cadence()
         self._states: dict[str, ProductState] = {}
         self._revision = 0
         self._listeners: list[Listener] = []
         self._sequences = Sequences()
         self._changes_at = _FOR_EVER
-        self._blocks: dict[PathsByProduct, tuple[int, tuple[bytes, str]]] = {}
+        self._blocks: dict[PathsByProduct, tuple[bytes, str]] = {}
+        # Product -> the kept blocks that it stands in.
+        self._blocks_of: dict[str, set[PathsByProduct]] = {}
         self._unknown = msgspec.json.encode(_UNKNOWN.members())[:-1]
         self.replace(contracts)
 
@@ -68,47 +64,62 @@ class Board:
                 others.append(older)
             newest[contract.key] = contract
         wanted = {**newest, **{f"{one.key}@{one.metadata.version}": one for one in others}}
-        kept = self._states
-        self._states = {
-            key: kept[key] if key in kept and kept[key].is_for(contract) else ProductState(contract) for key, contract in wanted.items()
-        }
+        kept, self._states = self._states, {}
+        for key, contract in wanted.items():
+            promises = promises_of(contract, measured_every_s=self._cadence.of(contract).freshness_s)
+            known = kept.get(key)
+            self._states[key] = known if known is not None and known.is_for(contract, promises) else ProductState(key, contract, promises)
+        self._forget_blocks()
         self._revision += 1
         self._schedule()
 
     @property
     def revision(self) -> int:
         """A number that changes whenever anything on the board visibly does."""
-        self._pass_time()
+        self.pass_time()
         return self._revision
 
     def listen(self, listener: Listener) -> None:
         """Tell this one of every change of state from now on."""
         self._listeners.append(listener)
 
-    def record(self, product_key: str, figures: Figures) -> None:
-        """Take in a measurement. Of a product that is no longer known, or older than what is known, nothing is kept."""
-        state = self._states.get(product_key)
+    def take(self, product: str, readings: Sequence[Reading]) -> None:
+        """Take in what was measured. Of a product that is no longer known, or older than what is known, nothing is kept."""
+        state = self._states.get(product)
         if state is not None:
+            self.pass_time()
             now = self._clock()
-            stale_at = min(now + self._stale_after, figures.measured_at + self._measured_max)
             before = state.slo
-            self._noted(state, before, now, changed=state.record(figures, now, stale_at))
+            measured_at = max((it.measured_at for it in readings if not it.failed), default=now)
+            self._noted(product, state, before, min(now, measured_at), changed=state.take(readings, now))
 
-    def fail(self, product_key: str, finding: str, *, availability_ratio: float | None) -> None:
-        """Take in that a measurement failed; it never improves anything."""
-        state = self._states.get(product_key)
+    def remember(self, product: str, state_of: Callable[[ProductState], None]) -> None:
+        """Let history be taken over into a product's state."""
+        state = self._states.get(product)
         if state is not None:
-            before, now = state.slo, self._clock()
-            self._noted(state, before, now, changed=state.fail(finding, availability_ratio, now))
+            state_of(state)
+            self._noted(product, state, state.slo, self._clock(), changed=state.move(self._clock()))
+
+    def drifts(self, product: str, finding: str) -> None:
+        """Note what callers' queries met in a product's rows; it moves no state."""
+        state = self._states.get(product)
+        if state is not None:
+            state.drifts(finding)
+
+    def looked(self, product: str) -> None:
+        """Note that a probe has looked at a product's rows, so that what queries met before is settled."""
+        state = self._states.get(product)
+        if state is not None:
+            state.drifts(None)
 
     def products(self) -> tuple[ProductSlo, ...]:
         """Tell how all products stand."""
-        self._pass_time()
+        self.pass_time()
         return tuple(state.slo for state in self._states.values())
 
     def product(self, key: str) -> ProductSlo:
         """Tell how a product stands; of an unknown one, that nothing is known."""
-        self._pass_time()
+        self.pass_time()
         state = self._states.get(key)
         return _UNKNOWN if state is None else state.slo
 
@@ -122,15 +133,30 @@ class Board:
 
     def stamp(self, paths_by_product: PathsByProduct) -> tuple[bytes, str]:
         """Give `block` and, as ``Mesh-Slo-Status`` says it, the worst status in it."""
-        self._pass_time()
+        if self._clock() >= self._changes_at:
+            self.pass_time()
         known = self._blocks.get(paths_by_product)
-        if known is not None and known[0] == self._revision:
-            return known[1]
+        if known is not None:
+            return known
         made = self._encoded(paths_by_product)
         if len(self._blocks) >= _BLOCKS_KEPT:
-            self._blocks.clear()
-        self._blocks[paths_by_product] = (self._revision, made)
+            self._forget_blocks()
+        self._blocks[paths_by_product] = made
+        for key, _ in paths_by_product:
+            self._blocks_of.setdefault(key, set()).add(paths_by_product)
         return made
+
+    def pass_time(self) -> None:
+        """Move what changes by itself; called by every use, and by the measurer where nobody uses the board."""
+        now = self._clock()
+        if now < self._changes_at:
+            return
+        for key, state in self._states.items():
+            # Step by step: each change is told with the instant that implies it.
+            while (at := state.changes_at) is not None and at <= now:
+                before = state.slo
+                self._noted(key, state, before, at, changed=state.move(at))
+        self._schedule()
 
     def _encoded(self, paths_by_product: PathsByProduct) -> tuple[bytes, str]:
         entries: list[bytes] = []
@@ -143,29 +169,22 @@ class Board:
         status = worst(statuses).value
         return b'{"status":"%b","products":{%b}}' % (status.encode(), b",".join(entries)), status
 
-    def _pass_time(self) -> None:
-        now = self._clock()
-        if now < self._changes_at:
-            return
-        for state in self._states.values():
-            before, at = state.slo, state.changes_at
-            if at is not None and at <= now and state.move(now):
-                self._revision += 1
-                self._tell(before, state.slo, at)
-        self._schedule()
+    def _forget_blocks(self) -> None:
+        self._blocks.clear()
+        self._blocks_of.clear()
 
-    def _tell(self, before: ProductSlo, after: ProductSlo, at: dt.datetime) -> None:
-        for change in changes_between(before, after, at, self._sequences):
-            for listener in self._listeners:
-                listener.changed(change)
-
-    def _noted(self, state: ProductState, before: ProductSlo, at: dt.datetime, *, changed: bool) -> None:
-        if changed:
-            self._revision += 1
-            self._tell(before, state.slo, at)
+    def _noted(self, key: str, state: ProductState, before: ProductSlo, at: dt.datetime, *, changed: bool) -> None:
         # Only ever earlier here: a later instant is found when the earlier one has come.
         if state.changes_at is not None:
             self._changes_at = min(self._changes_at, state.changes_at)
+        if not changed:
+            return
+        self._revision += 1
+        for paths in self._blocks_of.pop(key, ()):
+            self._blocks.pop(paths, None)
+        for change in changes_between(before, state.slo, at, self._sequences):
+            for listener in self._listeners:
+                listener.changed(change)
 
     def _schedule(self) -> None:
         self._changes_at = min((state.changes_at for state in self._states.values() if state.changes_at is not None), default=_FOR_EVER)

@@ -1,165 +1,99 @@
-"""The state of one product's promises over time: what each measurement and each passing instant makes of them (SPEC D5, C4).
+"""The promises of one product, as they stand together: its objectives, their worst, its encoded entry.
 
-Pure but for the state itself; instants come in as arguments. A breach is left after two good measurements only; a measurement that
-failed or ran out of date never improves anything.
+Pure but for the state itself; instants come in as arguments.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 import msgspec
 
 from contracts.model import Contract
-from contracts.objectives import RatioObjective, TimeObjective
-from gateway.slo.figures import Figures
-from gateway.slo.measured import RATIOS, Measured, ObjectiveName, ProductSlo
-from gateway.slo.status import SloStatus, freshness_changes, freshness_status, ratio_status, worst
+from gateway.slo.measured import ObjectiveName, ProductSlo
+from gateway.slo.objective import ObjectiveState, Promise
+from gateway.slo.reading import Reading
+from gateway.slo.status import worst
 
 __all__ = ["ProductState"]
 
-_GOOD_TO_LEAVE = 2
-_GOOD = (SloStatus.MET, SloStatus.AT_RISK)
+_FINDINGS_MAX = 10
 
 
 class ProductState:
     """What is known of one product. ``fragment``: its encoded entry, open at the end for ``paths``."""
 
-    __slots__ = ("_availability_ratio", "_contract", "_figures", "_findings", "_good", "_stale_at", "changes_at", "fragment", "slo")
+    __slots__ = ("_as_of", "_contract", "_drift", "_key", "_promises", "changes_at", "fragment", "objectives", "slo")
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, key: str, contract: Contract, promises: tuple[Promise, ...]) -> None:
+        self._key = key
         self._contract = contract
-        self._figures: Figures | None = None
-        self._availability_ratio: float | None = None
-        self._findings: tuple[str, ...] = ()
-        self._stale_at: dt.datetime | None = None
-        # Good measurements in a row since a breach, by objective; absent: not in breach.
-        self._good: dict[str, int] = {}
+        self._promises = promises
+        self._drift: str | None = None
+        self._as_of: dt.datetime | None = None
+        self.objectives = {promise.name: ObjectiveState(promise) for promise in promises}
         self.changes_at: dt.datetime | None = None
-        self.fragment = b""
-        self.slo = self._judge(None)
-        self._encode()
+        self.slo = self._standing()
+        self.fragment = self._encoded()
 
-    def is_for(self, contract: Contract) -> bool:
-        """Whether this is the state of this very contract."""
+    def is_for(self, contract: Contract, promises: tuple[Promise, ...]) -> bool:
+        """Whether this is the state of this very contract, measured the same way."""
         known = self._contract
-        return contract is known or (contract.revision != "" and contract.revision == known.revision and contract.key == known.key)
+        is_same = contract is known or (contract.revision != "" and contract.revision == known.revision and contract.key == known.key)
+        return is_same and promises == self._promises
 
-    def record(self, figures: Figures, now: dt.datetime, stale_at: dt.datetime) -> bool:
-        """Take a measurement in; of one older than what is known, only availability. Tell whether anything visible changed."""
-        known = self._figures
-        self._note_breaches(self._judge(now))
-        self._availability_ratio = figures.availability_ratio
-        counting = ["availability"]
-        if known is None or figures.measured_at >= known.measured_at:
-            self._figures, self._findings, self._stale_at = figures, figures.findings, stale_at
-            if known is None or figures.measured_at > known.measured_at:
-                counting = ["freshness", *RATIOS]
-        self._count_good(counting, now)
-        return self.move(now)
+    def take(self, readings: Iterable[Reading], now: dt.datetime) -> bool:
+        """Take measurements in; tell whether anything visible changed."""
+        changed = False
+        for reading in readings:
+            if reading.objective is ObjectiveName.FRESHNESS and not reading.failed:
+                self._as_of = reading.last_update_at
+            state = self.objectives.get(reading.objective)
+            if state is not None and state.take(reading, now):
+                changed = True
+        return self._settle(changed=changed)
 
-    def fail(self, finding: str, availability_ratio: float | None, now: dt.datetime) -> bool:
-        """Take in that a measurement failed: figures stay until they are too old. Tell whether anything visible changed."""
-        self._note_breaches(self._judge(now))
-        self._availability_ratio, self._findings = availability_ratio, (finding,)
-        self._good = dict.fromkeys(self._good, 0)
-        return self.move(now)
+    def drifts(self, finding: str | None) -> bool:
+        """Note what callers' queries met, or that a probe has looked since; a finding moves no state."""
+        is_new = finding != self._drift
+        self._drift = finding
+        return self._settle(changed=is_new)
 
     def move(self, now: dt.datetime) -> bool:
         """Let time pass; tell whether anything visible changed."""
-        found = self._judge(now)
-        self._note_breaches(found)
-        self.changes_at = self._next_change(now)
-        if found == self.slo:
-            return False
-        self.slo = found
-        return self._encode()
+        changed = [state.move(now) for state in self.objectives.values()]
+        return self._settle(changed=any(changed))
 
-    def _encode(self) -> bool:
-        before = self.fragment
-        self.fragment = msgspec.json.encode(self.slo.members())[:-1]
+    def _settle(self, *, changed: bool) -> bool:
+        self.changes_at = min((it.changes_at for it in self.objectives.values() if it.changes_at is not None), default=None)
+        if not changed:
+            return False
+        self.slo = self._standing()
+        before, self.fragment = self.fragment, self._encoded()
         return self.fragment != before
 
-    def _judge(self, now: dt.datetime | None) -> ProductSlo:
-        objectives = self._contract.objectives
-        figures = self._figures
-        promises: dict[str, Measured] = {}
-        if objectives.freshness is not None:
-            promises["freshness"] = self._freshness(objectives.freshness, now)
-        for name in RATIOS:
-            objective: RatioObjective | None = getattr(objectives, name)
-            if objective is not None:
-                promises[name] = self._ratio(name, objective, now)
+    def _encoded(self) -> bytes:
+        return msgspec.json.encode(self.slo.members())[:-1]
+
+    def _standing(self) -> ProductSlo:
+        found = {state.promise.name: state.measured for state in self.objectives.values()}
+        freshness = found.get(ObjectiveName.FRESHNESS)
+        instants = [one.measured_at for one in found.values() if one.measured_at is not None]
+        lag_measured_at = None if freshness is None else freshness.measured_at
+        findings = [one.finding for one in found.values() if one.finding is not None]
+        if self._drift is not None:
+            findings.append(self._drift)
         return ProductSlo(
-            product=self._contract.key,
+            product=self._key,
             owner=self._contract.metadata.owner,
             version=self._contract.metadata.version,
-            status=worst(promise.status for promise in promises.values()),
-            as_of=None if figures is None else figures.last_update_at,
-            measured_at=None if figures is None else figures.measured_at,
-            findings=self._findings,
-            **promises,
+            status=worst(one.status for one in found.values()),
+            as_of=self._as_of,
+            measured_at=lag_measured_at or max(instants, default=None),
+            freshness=freshness,
+            completeness=found.get(ObjectiveName.COMPLETENESS),
+            accuracy=found.get(ObjectiveName.ACCURACY),
+            availability=found.get(ObjectiveName.AVAILABILITY),
+            findings=tuple(dict.fromkeys(findings))[:_FINDINGS_MAX],
         )
-
-    def _freshness(self, objective: TimeObjective, now: dt.datetime | None) -> Measured:
-        updated_at = None if self._figures is None else self._figures.last_update_at
-        if self._figures is None or now is None or updated_at is None:
-            return Measured(ObjectiveName.FRESHNESS, objective.text, objective.limit_s, self._held("freshness", SloStatus.UNKNOWN))
-        judged_at = min(now, self._stale_at) if self._stale_at is not None else now
-        status = freshness_status(objective, max(0.0, (judged_at - updated_at).total_seconds()))
-        if self._is_stale(now) and status is not SloStatus.BREACHED:
-            status = SloStatus.UNKNOWN
-        lag_s = max(0.0, (self._figures.measured_at - updated_at).total_seconds())
-        return Measured(
-            ObjectiveName.FRESHNESS,
-            objective.text,
-            objective.limit_s,
-            self._held("freshness", status),
-            lag_s,
-            source="slo",
-            measured_at=self._figures.measured_at,
-        )
-
-    def _ratio(self, name: ObjectiveName, objective: RatioObjective, now: dt.datetime | None) -> Measured:
-        if name == "availability":
-            # Counted by ourselves: it stays true when the port no longer answers.
-            ratio = self._availability_ratio
-            status = ratio_status(objective, ratio)
-        else:
-            ratio = None if self._figures is None else getattr(self._figures, f"{name}_ratio")
-            status = ratio_status(objective, ratio)
-            if status is SloStatus.MET and self._is_stale(now):
-                status = SloStatus.UNKNOWN
-        at = None if self._figures is None else self._figures.measured_at
-        return Measured(name, objective.text, objective.target_ratio, self._held(name, status), ratio, source="slo", measured_at=at)
-
-    def _is_stale(self, now: dt.datetime | None) -> bool:
-        return now is None or self._stale_at is None or now >= self._stale_at
-
-    def _held(self, name: str, status: SloStatus) -> SloStatus:
-        good = self._good.get(name)
-        return status if good is None else SloStatus.BREACHED
-
-    def _note_breaches(self, slo: ProductSlo) -> None:
-        for name in ("freshness", *RATIOS):
-            promise: Measured | None = getattr(slo, name)
-            if promise is not None and promise.status is SloStatus.BREACHED:
-                self._good.setdefault(name, 0)
-
-    def _count_good(self, names: list[str], now: dt.datetime) -> None:
-        held, self._good = self._good, {}
-        plain = self._judge(now)
-        for name, good in held.items():
-            promise: Measured | None = getattr(plain, name)
-            is_good = promise is not None and promise.status in _GOOD
-            counted = (good + (name in names)) if is_good else 0
-            if counted < _GOOD_TO_LEAVE:
-                self._good[name] = counted
-
-    def _next_change(self, now: dt.datetime) -> dt.datetime | None:
-        objective = self._contract.objectives.freshness
-        figures = self._figures
-        instants = [self._stale_at] if self._stale_at is not None else []
-        if objective is not None and figures is not None and figures.last_update_at is not None:
-            instants.extend(freshness_changes(objective, figures.last_update_at))
-        return min((one for one in instants if one > now), default=None)

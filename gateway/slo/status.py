@@ -10,8 +10,6 @@ import math
 from collections.abc import Iterable
 from enum import StrEnum
 
-from contracts.objectives import RatioObjective, TimeObjective
-
 __all__ = ["AT_RISK_SHARE", "SloStatus", "freshness_changes", "freshness_status", "ratio_status", "worst"]
 
 AT_RISK_SHARE = 0.8
@@ -35,26 +33,28 @@ def worst(statuses: Iterable[SloStatus]) -> SloStatus:
     return min(statuses, key=_WORST_FIRST.index, default=SloStatus.UNKNOWN)
 
 
-def ratio_status(objective: RatioObjective, ratio: float | None) -> SloStatus:
-    """Judge a share: the objective is the least that keeps the promise."""
+def ratio_status(target_ratio: float, ratio: float | None, *, burn_rate: float | None = None) -> SloStatus:
+    """Judge a share: ``target_ratio`` is the least that keeps the promise; at risk while the error budget burns at 1x or more."""
     if ratio is None or not 0.0 <= ratio <= 1.0:
         return SloStatus.UNKNOWN
-    return SloStatus.MET if ratio >= objective.target_ratio else SloStatus.BREACHED
+    if ratio < target_ratio:
+        return SloStatus.BREACHED
+    return SloStatus.AT_RISK if burn_rate is not None and burn_rate >= 1.0 else SloStatus.MET
 
 
-def freshness_status(objective: TimeObjective, age_s: float | None) -> SloStatus:
+def freshness_status(limit_s: float, age_s: float | None) -> SloStatus:
     """Judge an age: at risk from 80 % of the limit, breached beyond it."""
     if age_s is None or not math.isfinite(age_s) or age_s < 0:
         return SloStatus.UNKNOWN
-    if age_s > objective.limit_s:
+    if age_s > limit_s:
         return SloStatus.BREACHED
-    return SloStatus.AT_RISK if age_s >= AT_RISK_SHARE * objective.limit_s else SloStatus.MET
+    return SloStatus.AT_RISK if age_s >= AT_RISK_SHARE * limit_s else SloStatus.MET
 
 
-def freshness_changes(objective: TimeObjective, last_update_at: dt.datetime) -> tuple[dt.datetime, ...]:
+def freshness_changes(limit_s: float, last_update_at: dt.datetime) -> tuple[dt.datetime, ...]:
     """Name the instants at which data last updated then goes at risk and into breach; none beyond the calendar's end."""
     found: list[dt.datetime] = []
-    for after_s, more in ((AT_RISK_SHARE * objective.limit_s, dt.timedelta(0)), (objective.limit_s, _LEAST)):
+    for after_s, more in ((AT_RISK_SHARE * limit_s, dt.timedelta(0)), (limit_s, _LEAST)):
         try:
             found.append(last_update_at + dt.timedelta(seconds=after_s) + more)
         except OverflowError:
