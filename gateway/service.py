@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 from contracts import CatalogReading, Contract, MeshPolicy, load_policy, read_catalog
@@ -31,7 +31,8 @@ from gateway.observe.metrics import Metrics
 from gateway.settings import PortSettings, ProductSettings, Settings
 from gateway.slo import series
 from gateway.slo.board import Board
-from gateway.slo.poller import Poller, Target
+from gateway.slo.cadence import Cadence
+from gateway.slo.upkeep import Upkeep
 
 __all__ = ["Service", "build"]
 
@@ -67,7 +68,17 @@ class Service:
         self.snapshot = tolerant_snapshot_of(reading.contracts, self._ports, keep_spelling=settings.names == "contract")
         for finding in self.snapshot.findings:
             event("left_out", finding=finding)
-        self.board = Board(reading.contracts, clock)
+        slo = settings.slo
+        cadence = Cadence(slo.freshness_s, slo.sample_s, slo.sample_rows)
+        self.board = Board(reading.contracts, clock, cadence=cadence)
+        self.upkeep = Upkeep(
+            self.board,
+            lambda: self.snapshot.products,
+            clock=clock,
+            cadence=cadence,
+            timeout_s=slo.timeout_s,
+            concurrency=slo.concurrent_max,
+        )
         metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))
         self.bounds = _bounds(settings)
         self.answerer = Engine(
@@ -86,7 +97,6 @@ class Service:
             on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
             on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
         )
-        self._poller = Poller(self.board, self._targets, clock=clock, interval_s=settings.upstream.slo_s)
         observe = settings.observe
         self._meters = meters.configure(observe.metrics, clock, products_max=observe.products_max, every_s=observe.metrics_s)
         self._background: list[asyncio.Task[None]] = []
@@ -94,7 +104,7 @@ class Service:
 
     async def start(self) -> None:
         """Begin probing ports and polling their SLOs."""
-        self._background = [asyncio.create_task(self._probe_forever()), asyncio.create_task(self._poller.run())]
+        self._background = [asyncio.create_task(self._probe_forever()), asyncio.create_task(self.upkeep.run())]
         if self._meters is not None:
             self._background.append(asyncio.create_task(self._show_forever(self._meters)))
 
@@ -123,7 +133,7 @@ class Service:
         missing: dict[str, str] = {}
         if not self._probed.is_set():
             missing["ports"] = "not every endpoint has been asked for its capabilities yet"
-        if not self._poller.first_round_done.is_set():
+        if not self.upkeep.first_round_done.is_set():
             missing["slo"] = "not every reachable endpoint has been measured yet"
         if not self.snapshot.products:
             missing["catalog"] = "no contract could be loaded"
@@ -173,13 +183,7 @@ class Service:
     def _note_read(self, product: str, outcome: str, duration_s: float) -> None:
         self.metrics.read(product, outcome, duration_s)
         self.metrics.call(product, self.snapshot.products[product].contract.metadata.version, outcome)
-
-    def _targets(self) -> Mapping[str, Target]:
-        found: dict[str, Target] = {}
-        for product in self.snapshot.products.values():
-            if product.ports:
-                found[product.id] = Target.of(product.contract, product.ports[0])
-        return found
+        self.upkeep.calls.note(product, outcome)
 
 
 def _opened(settings: Settings, contracts: tuple[Contract, ...]) -> dict[str, tuple[Port, ...]]:

@@ -29,6 +29,7 @@ __all__ = [
     "ProductSettings",
     "Settings",
     "SettingsError",
+    "SloSettings",
     "TimeoutSettings",
     "load",
 ]
@@ -195,7 +196,16 @@ class UpstreamSettings(Section):
     page_max_bytes: Positive = Field(64 * 1024 * 1024, description="Largest page of one port, unpacked.")
     request_max_bytes: Positive = Field(256 * 1024 * 1024, description="What all ports together may answer to one request.")
     probe_s: Seconds = Field(60.0, description="How often ports are asked for their capabilities and proofs of their counts are renewed.")
-    slo_s: Seconds = Field(60.0, description="How often products are asked for their `/slo`, unless their contract says.")
+
+
+class SloSettings(Section):
+    """How products are measured, unless their contract says. What that costs a domain is in the README of `gateway/slo`."""
+
+    freshness_s: Seconds = Field(60.0, description="How often a product is asked for its `/slo`: freshness, and availability.")
+    sample_s: Seconds = Field(300.0, description="How often rows are read to measure completeness and accuracy.")
+    sample_rows: int = Field(500, ge=1, le=1_000_000, description="How many rows, the newest first where the port can sort.")
+    timeout_s: Seconds = Field(5.0, description="One call made for measuring.")
+    concurrent_max: Positive = Field(16, description="Products measured at the same time.")
 
 
 class CacheSettings(Section):
@@ -240,6 +250,7 @@ class Settings(Section):
     limits: Limits = Field(Limits(), description="Bounds on one operation.")
     timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long things may take.")
     upstream: UpstreamSettings = Field(UpstreamSettings(), description="The domains' endpoints.")
+    slo: SloSettings = Field(SloSettings(), description="How products are measured.")
     cache: CacheSettings = Field(CacheSettings(), description="How much is kept.")
     observe: ObserveSettings = Field(ObserveSettings(), description="Logs, traces, metrics.")
 

@@ -108,7 +108,7 @@ class Sampler:
         for name, found in rules.items():
             allowed = [rule.maximum or 0.0 for rule in found if rule.metric in _ABSENT]
             if allowed:
-                self._required[name] = min(*allowed, self._required.get(name, 1.0))
+                self._required[name] = min(*allowed, self._required.get(name, math.inf))
         self._updated = contract.times.updated
         self._latest = received_at + dt.timedelta(seconds=SKEW_MAX_S)
         self._received_at = received_at

@@ -160,6 +160,7 @@ def test_the_readmes_query_gets_the_readmes_answer(demo: RunningDemo) -> None:
     assert found["data"] == shown["data"]
     mesh, shown_mesh = found["extensions"]["mesh"], shown["extensions"]["mesh"]
     assert mesh["masked"] == shown_mesh["masked"]
+    assert mesh["slo"]["status"] == shown_mesh["slo"]["status"]
     for id_, product in shown_mesh["slo"]["products"].items():
         for member, value in product.items():
             known = mesh["slo"]["products"][id_][member]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from gateway.slo.changes import Change
-from gateway.slo.figures import Figures
 from gateway.slo.measured import ObjectiveName
 from gateway.slo.status import SloStatus
+from tests.unit.gateway.slo.readings import told as measured
 from tests.unit.gateway.slo.test_board import FRESH, ORDERS, START, board
 
 
@@ -23,9 +23,9 @@ def test_listeners_are_told_every_change_of_an_objective_and_then_of_the_product
     found, clock = board(FRESH)
     told = Told()
     found.listen(told)
-    found.record(ORDERS, Figures(START, START))
+    found.take(ORDERS, measured(START, START))
     clock.pass_(minutes=3)
-    found.record(ORDERS, Figures(clock.now, START - dt.timedelta(hours=1)))
+    found.take(ORDERS, measured(clock.now, START - dt.timedelta(hours=1)))
     assert [(it.objective, it.before.value, it.after.value, it.sequence) for it in told.changes] == [
         (ObjectiveName.FRESHNESS, "UNKNOWN", "MET", 1),
         (None, "UNKNOWN", "MET", 1),
@@ -47,7 +47,7 @@ def test_a_change_by_itself_is_told_with_the_instant_that_implies_it() -> None:
     found, clock = board(FRESH)
     told = Told()
     found.listen(told)
-    found.record(ORDERS, Figures(START, START - dt.timedelta(minutes=47)))
+    found.take(ORDERS, measured(START, START - dt.timedelta(minutes=47)))
     clock.pass_(minutes=2)
     assert found.product(ORDERS).status is SloStatus.AT_RISK
     assert told.changes[-1].at == START + dt.timedelta(minutes=1)
@@ -59,7 +59,7 @@ def test_replicas_name_the_same_change_the_same() -> None:
         found, clock = board(FRESH)
         told = Told()
         found.listen(told)
-        found.record(ORDERS, Figures(START, START - dt.timedelta(minutes=47)))
+        found.take(ORDERS, measured(START, START - dt.timedelta(minutes=47)))
         clock.pass_(seconds=late_s)
         assert found.products()[0].status is SloStatus.AT_RISK
         keys.append(told.changes[-1].key)
