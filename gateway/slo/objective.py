@@ -106,7 +106,7 @@ class ObjectiveState:
             status,
             figure=self._figure(now),
             source=None if known is None else known.source,
-            sample=self._sample,
+            sample=self._sample if promise.name is not ObjectiveName.AVAILABILITY else int(self._spending.total(now)) or self._sample,
             measured_at=None if known is None else known.measured_at,
             changes_at=self.changes_at,
             finding=finding,
