@@ -16,12 +16,12 @@ from contracts.objectives import Objectives, RatioObjective, TimeObjective
 from gateway.caller import Caller
 from gateway.catalog.snapshot import snapshot_of
 from gateway.exchange import Form, Frame, Question, Reply, Stream
-from gateway.slo.figures import Figures
 from tests.differential.plain_port import PlainPort
 from tests.differential.running import Asked, engine_of
 from tests.differential.shop import ANALYST, shop
 from tests.differential.worlds import NOW
 from tests.property.office import Counted
+from tests.unit.gateway.slo.readings import told
 
 PROMISED = Objectives(freshness=TimeObjective("< 1 hour", 3_600.0), completeness=RatioObjective("> 99%", 0.99))
 FLAT = "{ order { orders(first: 2) @requireSlo(%s) { nodes { orderId } } } }"
@@ -39,7 +39,7 @@ class Shop:
         return {key: len(port.reads) for key, port in self.ports.items() if port.reads}
 
     def measure(self, product: str, *, age: dt.timedelta, complete: float = 1.0) -> None:
-        self.asked.engine.board.record(product, Figures(NOW, NOW - age, complete))
+        self.asked.engine.board.take(product, told(NOW, NOW - age, complete))
 
     async def ask(self, text: str, **variables: Any) -> dict[str, Any]:
         return (await self.asked.ask(ANALYST, text, None, variables)).body
@@ -148,7 +148,7 @@ async def test_a_recovered_product_is_served_again_by_the_same_compiled_operatio
     text = FLAT % 'freshness: "5 min"'
     assert codes(await mesh.ask(text)) == ["SLO_UNMET"]
     later = NOW + dt.timedelta(microseconds=1)
-    mesh.asked.engine.board.record("order/orders", Figures(later, later))
+    mesh.asked.engine.board.take("order/orders", told(later, later))
     assert codes(await mesh.ask(text)) == []
 
 

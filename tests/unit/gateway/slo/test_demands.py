@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from contracts.objectives import Objectives
 from gateway.slo.demands import OnBreach, Unmet, Wanted, strictest, unmet, wanted
-from gateway.slo.figures import Figures
 from gateway.slo.status import SloStatus
+from tests.unit.gateway.slo.readings import told
 from tests.unit.gateway.slo.test_board import ALL, ORDERS, START, board
 
 MET, AT_RISK, BREACHED, UNKNOWN = SloStatus.MET, SloStatus.AT_RISK, SloStatus.BREACHED, SloStatus.UNKNOWN
@@ -23,7 +23,7 @@ def left(demand: Wanted, *, objectives: Objectives = ALL, age_s: float | None = 
     found, clock = board(objectives)
     updated_at = None if age_s is None else START - dt.timedelta(seconds=age_s)
     ratios = {"completeness_ratio": 0.999, "accuracy_ratio": 0.9995, "availability_ratio": 1.0, **figures}
-    found.record(ORDERS, Figures(START, updated_at, **ratios))
+    found.take(ORDERS, told(START, updated_at, **{name.removesuffix("_ratio"): ratio for name, ratio in ratios.items()}))
     now = clock.pass_(seconds=later_s)
     return list(unmet(demand, found.product(ORDERS), now, product=ORDERS, owner="order-team@company.com"))
 
