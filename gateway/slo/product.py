@@ -24,7 +24,7 @@ _FINDINGS_MAX = 10
 class ProductState:
     """What is known of one product. ``fragment``: its encoded entry, open at the end for ``paths``."""
 
-    __slots__ = ("_as_of", "_contract", "_drift", "_key", "_promises", "changes_at", "fragment", "objectives", "slo")
+    __slots__ = ("_as_of", "_contract", "_dated_at", "_drift", "_key", "_promises", "changes_at", "fragment", "objectives", "slo")
 
     def __init__(self, key: str, contract: Contract, promises: tuple[Promise, ...]) -> None:
         self._key = key
@@ -32,6 +32,7 @@ class ProductState:
         self._promises = promises
         self._drift: str | None = None
         self._as_of: dt.datetime | None = None
+        self._dated_at: dt.datetime | None = None
         self.objectives = {promise.name: ObjectiveState(promise) for promise in promises}
         self.changes_at: dt.datetime | None = None
         self.slo = self._standing()
@@ -48,7 +49,9 @@ class ProductState:
         changed = False
         for reading in readings:
             if reading.objective is ObjectiveName.FRESHNESS and not reading.failed:
-                self._as_of = reading.last_update_at
+                # Of a product that promises no freshness the age is told all the same.
+                changed = changed or self._as_of != reading.last_update_at
+                self._as_of, self._dated_at = reading.last_update_at, reading.measured_at
             state = self.objectives.get(reading.objective)
             if state is not None and state.take(reading, now):
                 changed = True
@@ -80,7 +83,7 @@ class ProductState:
         found = {state.promise.name: state.measured for state in self.objectives.values()}
         freshness = found.get(ObjectiveName.FRESHNESS)
         instants = [one.measured_at for one in found.values() if one.measured_at is not None]
-        lag_measured_at = None if freshness is None else freshness.measured_at
+        lag_measured_at = self._dated_at if freshness is None else freshness.measured_at
         findings = [one.finding for one in found.values() if one.finding is not None]
         if self._drift is not None:
             findings.append(self._drift)
