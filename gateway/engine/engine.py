@@ -20,8 +20,7 @@ from contracts import MeshPolicy
 from contracts.fields import Kind, Scalar
 from contracts.masks import Mask, MaskKind
 from contracts.predicates import Predicate
-from domain_adapters.breaker import Circuit
-from domain_adapters.port import Call, Port, Probes
+from domain_adapters.port import Call, Port, Probes, Restricted
 from gateway.caller import Caller
 from gateway.catalog.described import Described
 from gateway.catalog.fragments import Fragments
@@ -37,12 +36,14 @@ from gateway.compiler.plan import ForeignPick
 from gateway.engine.binding import Bound, Values, bind
 from gateway.engine.budget import Bounds, Budget
 from gateway.engine.cells import Tie
+from gateway.engine.choice import Offer
 from gateway.engine.decode import RowDecoders
 from gateway.engine.demanding import NOTHING_UNMET, Demanded, check_demands, without
 from gateway.engine.findings import Findings
 from gateway.engine.foreign import answer_foreign
 from gateway.engine.forms.writers import writer_of
 from gateway.engine.pages import Pages
+from gateway.engine.ports import Ports
 from gateway.engine.respond import refusal, reply_bytes, stream_headers
 from gateway.engine.run import Run
 from gateway.engine.stream import StrictFindings, pieces
@@ -210,7 +211,7 @@ class Engine:
             bound=bound,
             rules=rules,
             # Every batch has a budget of its own but for the time.
-            open=lambda step: self._pages(step, Budget(self.bounds, frame.deadline_s, frame.upstream_headers), rules[step.product.id]),
+            open=lambda step: self._open(step, Budget(self.bounds, frame.deadline_s, frame.upstream_headers), rules[step.product.id]),
             cursors=self._cursors,
             status_of=lambda id_: self.board.product(id_).status.value,
             foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
@@ -253,8 +254,10 @@ class Engine:
     async def _know_ports(self, executable: Executable, demanded: Demanded) -> None:
         """Let ports that nobody has probed yet say what they can do; one that does not answer fails when it is read."""
         unread = {id_ for id_, _ in executable.products} - {id_ for id_, _ in without(executable.products, demanded)}
-        asked = [port for id_ in executable.rulings if id_ not in unread for port in self.snapshot.products[id_].ports]
         self._unprobed = [port for port in self._unprobed if not port.probed]
+        products = [self.snapshot.products[id_] for id_ in executable.rulings if id_ not in unread]
+        # Where one port of a product is known, nobody waits for the others.
+        asked = [port for it in products if all(port in self._unprobed for port in it.ports) for port in it.ports]
         unknown = [port for port in self._unprobed if port in asked]
         await asyncio.gather(*(port.probe(Call(self.bounds.upstream_timeout_s)) for port in unknown), return_exceptions=True)
 
@@ -275,7 +278,7 @@ class Engine:
             executable=executable,
             bound=bound,
             rules=rules,
-            open=lambda step: self._pages(step, budget, rules[step.product.id]),
+            open=lambda step: self._open(step, budget, rules[step.product.id]),
             cursors=self._cursors,
             status_of=lambda id_: self.board.product(id_).status.value,
             foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
@@ -284,9 +287,33 @@ class Engine:
             demanded=demanded,
         )
 
-    def _pages(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Pages:
+    def _open(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Ports:
         product = step.product
-        port = self._port(product)
+        if product.ports:
+            return Ports(product, lambda port: self._pages(step, port, budget, rules), self._offers)
+        owner = product.contract.metadata.owner
+        raise GatewayError(
+            "UPSTREAM_UNAVAILABLE",
+            f"{product.id} has no endpoint that this gateway reads.",
+            hint=f"Tell {owner}, or set its endpoint.",
+            product=product.id,
+            owner=owner,
+        )
+
+    def _offers(self, product: Product) -> list[Offer]:
+        return [
+            Offer(
+                port,
+                port.serves if isinstance(port, Restricted) else frozenset(),
+                trusts_counts=(product.id, port.name) in self._proved,
+                trusts_totals=(product.id, port.name) in self._proved_totals,
+                is_known=not isinstance(port, Probes) or port.probed,
+            )
+            for port in product.ports
+        ]
+
+    def _pages(self, step: Step, port: Port, budget: Budget, rules: tuple[Predicate, ...]) -> Pages:
+        product = step.product
         unusable = step.unusable
         tie = self._tie(product) if unusable and unusable.intersection(product.primary_key) else None
         return Pages(
@@ -300,27 +327,13 @@ class Engine:
             unusable=unusable,
             trusts_counts=(product.id, port.name) in self._proved,
             trusts_totals=(product.id, port.name) in self._proved_totals,
+            pin=port.name if len(product.ports) > 1 else "",
             on_read=self._on_read,
         )
 
     def _tie(self, product: Product) -> Tie:
         pseudonym = mask_function(Mask(MaskKind.PSEUDONYM), Scalar(Kind.STRING), self._masks, product.contract.metadata.domain)
         return lambda cell: None if cell is None else pseudonym(str(cell))
-
-    def _port(self, product: Product) -> Port:
-        for port in product.ports:
-            if getattr(port, "circuit", None) != Circuit.OPEN:
-                return port
-        if product.ports:
-            return product.ports[0]
-        owner = product.contract.metadata.owner
-        raise GatewayError(
-            "UPSTREAM_UNAVAILABLE",
-            f"{product.id} has no endpoint that this gateway reads.",
-            hint=f"Tell {owner}, or set its endpoint.",
-            product=product.id,
-            owner=owner,
-        )
 
     def _decoders_of(self, product: Product, port: Port) -> RowDecoders:
         key = (product.id, id(port), port.capabilities.level)

@@ -19,6 +19,7 @@ from domain_adapters.port import Aggregate, GroupBy, Keys, Read, calls_of
 from domain_adapters.values import parser_of
 from gateway.catalog.snapshot import Product
 from gateway.engine.asked import Fetched
+from gateway.engine.choice import PARTS_OF, group_lacks
 from gateway.engine.cuts import cutter
 from gateway.engine.grouping import Group, Grouping
 from gateway.engine.pages import Pages
@@ -31,7 +32,6 @@ from gateway.errors import GatewayError
 
 __all__ = ["Parents", "columns_for", "partial_groups", "pushed_groups"]
 
-_FUNCTIONS_OF = {"avg": ("sum", "count"), "sum": ("sum", "count")}
 _COUNT = Scalar(Kind.LONG)
 _ROWS_AT_ONCE = 1_000
 
@@ -124,17 +124,7 @@ async def partial_groups(
 
 
 def _can(pages: Pages, grouping: Grouping, parents: Parents, wanted: Predicate, *, partial: bool = False) -> bool:
-    able = pages.port.capabilities
-    functions = {it.function for it in grouping.measures}
-    if partial:
-        functions = {name for it in functions - {"countDistinct"} for name in _FUNCTIONS_OF.get(it, (it,))}
-    if not functions <= able.aggregates or not pages.totals(wanted):
-        return False
-    if (grouping.by or parents.keys) and not able.group_by:
-        return False
-    if parents.keys and not (able.keys and (able.key_columns is None or parents.columns in able.key_columns)):
-        return False
-    return all(term.part is None or term.part in able.truncations for term in grouping.by if not term.path)
+    return pages.totals(wanted) and not any(group_lacks(pages.port.capabilities, grouping, parents.columns, partial=partial))
 
 
 def _name(product: Product, at: int) -> str:
@@ -214,7 +204,7 @@ async def _from_partials(
     for it in grouping.measures:
         column = None if it.column is None else it.column.name
         if it.function != "countDistinct":
-            for function in _FUNCTIONS_OF.get(it.function, (it.function,)):
+            for function in PARTS_OF.get(it.function, (it.function,)):
                 asked.setdefault((function, column), Aggregate(function, column, ""))
     names = {pair: _name(pages.product, at) for at, pair in enumerate(asked)}
     aggregates = [replace(it, name=names[pair]) for pair, it in asked.items()]

@@ -144,12 +144,12 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
                 return fetched
             fetched.rows.append(row)
             if asked.places:
-                fetched.places.append(pack_page(PagePlace(walk.at, offset, fingerprint([cell(row) for cell in prints]))))
+                fetched.places.append(pack_page(PagePlace(walk.at, offset, fingerprint([cell(row) for cell in prints]), pages.pin)))
         offset = 0
         if len(fetched.rows) == asked.first and passes is None:
             fetched.has_next = page.next_cursor is not None
             if fetched.places and page.next_cursor is not None:
-                fetched.places[-1] = pack_page(PagePlace(page.next_cursor))
+                fetched.places[-1] = pack_page(PagePlace(page.next_cursor, port=pages.pin))
             return fetched
     return fetched
 

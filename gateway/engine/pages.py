@@ -7,14 +7,12 @@ UPSTREAM_UNAVAILABLE, DEADLINE_EXCEEDED, LIMIT_EXCEEDED, naming product and owne
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from contracts.fields import Kind, Scalar, Unit
-from contracts.predicates import TRUE, Compare, Operator, Predicate, columns_of, conjunction, disjunction
+from contracts.predicates import TRUE, Predicate, columns_of, disjunction
 from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError, ReadInvalidError
 from domain_adapters.port import Port, Read
 from domain_adapters.values import canonical_instant
@@ -22,9 +20,8 @@ from gateway.catalog.snapshot import Product
 from gateway.engine.asked import Asked, Fetched
 from gateway.engine.budget import Budget
 from gateway.engine.cells import Cells, Tie
-from gateway.engine.conditions import nanos_text
 from gateway.engine.decode import Page, RowDecoders
-from gateway.engine.pushdown import can_push, divide
+from gateway.engine.pushdown import can_push, divide, wanted_of
 from gateway.errors import GatewayError
 from gateway.observe.traces import span
 
@@ -43,6 +40,8 @@ class Pages:
     ``visible``: column indices that the answer and its joins need. ``ties``: how masked primary key columns break ties;
     ``unusable``: columns that the caller sees masked or not at all.
     ``trusts_counts``, ``trusts_totals``: whether the port's counts, aggregates under a row rule have been proved (SPEC A6).
+    ``pin``: what cursors of the port's own pages name it by, where the product has others. ``gone``: the port did not answer, or could
+    not after all.
     """
 
     def __init__(
@@ -58,6 +57,7 @@ class Pages:
         unusable: frozenset[str] = frozenset(),
         trusts_counts: bool = True,
         trusts_totals: bool = True,
+        pin: str = "",
         on_read: OnRead = lambda _product, _outcome, _seconds: None,
     ) -> None:
         self.product = product
@@ -66,6 +66,8 @@ class Pages:
         self.visible = visible
         self.rule: Predicate = disjunction(*rules) if rules else TRUE
         self.cells = Cells(product, ties, unusable)
+        self.pin = pin
+        self.gone = False
         self._decoders = decoders
         self._trusts_counts = trusts_counts
         self._trusts_totals = trusts_totals
@@ -77,20 +79,7 @@ class Pages:
 
     def wanted(self, asked: Asked) -> Predicate:
         """Join what was asked with the row rule, and with ``since`` where the port does not know it."""
-        updated = self.product.contract.times.updated
-        if asked.since is None or updated is None or self.port.capabilities.since:
-            return conjunction(asked.where, self.rule)
-        return conjunction(asked.where, Compare(updated, Operator.GTE, self._of_updated(asked.since, updated)), self.rule)
-
-    def _of_updated(self, since: dt.datetime, updated: str) -> Any:
-        match self.product.column_by_name[updated].type:
-            case Scalar(kind=Kind.DATE):
-                return since.astimezone(dt.UTC).date()
-            case Scalar(kind=Kind.LOCAL_DATETIME):
-                return since.astimezone(dt.UTC).replace(tzinfo=None)
-            case Scalar(kind=Kind.INSTANT, unit=Unit.NANOS):
-                return nanos_text(since)
-        return since
+        return wanted_of(self.product, asked, self.rule, self.port.capabilities)
 
     def since(self, asked: Asked) -> str | None:
         """Spell ``since`` for a port that knows it."""
@@ -171,6 +160,7 @@ class Pages:
                 return await self.port.read(read, self.budget.call())
         except PortCannotError as error:
             outcome = "refused"
+            self.gone = True
             raise self.cannot("answer this read", "Leave that part out") from error
         except PortBrokenPromiseError as error:
             outcome = "invalid"
@@ -186,6 +176,7 @@ class Pages:
                 outcome = "deadline"
                 raise self._error("DEADLINE_EXCEEDED", "did not answer within the time for this request") from error
             outcome = "unavailable"
+            self.gone = True
             raise self._error("UPSTREAM_UNAVAILABLE", "is not available", reason=error.reason) from error
         except asyncio.CancelledError:
             outcome = "cancelled"

@@ -14,6 +14,7 @@ from contracts.predicates import FALSE, TRUE, Compare, Operator, Predicate, colu
 from domain_adapters.port import Aggregate, GroupBy, Keys, Order, Read, calls_of
 from domain_adapters.values import parser_of
 from gateway.engine.asked import Asked, Fetched
+from gateway.engine.choice import looks_up
 from gateway.engine.decode import COUNT_MAX
 from gateway.engine.lists import full_order
 from gateway.engine.pages import Pages
@@ -46,7 +47,7 @@ async def read_partners(
     order = full_order(product, asked.order)
     key_columns = cells.indices(columns)
     needed = pages.visible | key_columns | (cells.indices(term.column for term in order) if per_key is not None else frozenset())
-    if not (capabilities.keys and (capabilities.key_columns is None or columns in capabilities.key_columns)):
+    if not looks_up(capabilities, columns):
         return await _scanned(pages, columns, keys, asked, wanted=wanted, needed=needed)
     pushed, left = divide(wanted, capabilities)
     limits = per_key is not None and capabilities.limit_per_key and capabilities.order_by and left == TRUE and not cells.ties

@@ -20,18 +20,33 @@ from domain_adapters.port import Nulls, Order
 from domain_adapters.values import parser_of
 from gateway.errors import GatewayError
 
-__all__ = ["PagePlace", "after", "fingerprint", "pack_keyset", "pack_page", "sort_key", "unpack_keyset", "unpack_page"]
+__all__ = [
+    "PagePlace",
+    "after",
+    "fingerprint",
+    "is_keyset",
+    "pack_keyset",
+    "pack_page",
+    "page_port",
+    "sort_key",
+    "unpack_keyset",
+    "unpack_page",
+]
 
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class PagePlace:
-    """``cursor``: the port's, None for its first page. ``print_``: of the row at ``offset - 1``, empty at offset 0."""
+    """``cursor``: the port's, None for its first page. ``print_``: of the row at ``offset - 1``, empty at offset 0.
+
+    ``port``: whose cursor it is, where the product has several ports.
+    """
 
     cursor: str | None = None
     offset: int = 0
     print_: str = ""
+    port: str = ""
 
 
 def pack_keyset(values: Sequence[Any]) -> bytes:
@@ -54,7 +69,8 @@ def unpack_keyset(payload: bytes, types: Sequence[FieldType]) -> tuple[Any, ...]
 
 def pack_page(place: PagePlace) -> bytes:
     """Write a page place."""
-    return b"p" + _encode([place.cursor, place.offset, place.print_])
+    members = [place.cursor, place.offset, place.print_]
+    return b"p" + _encode([*members, place.port] if place.port else members)
 
 
 def unpack_page(payload: bytes) -> PagePlace:
@@ -62,6 +78,16 @@ def unpack_page(payload: bytes) -> PagePlace:
     if payload[:1] != b"p":
         raise _other()
     return PagePlace(*msgspec.json.decode(payload[1:]))
+
+
+def is_keyset(payload: bytes) -> bool:
+    """Whether a place is known by every port."""
+    return payload[:1] == b"k"
+
+
+def page_port(payload: bytes) -> str:
+    """Name the port that a page place belongs to, empty where there was only one."""
+    return unpack_page(payload).port
 
 
 def _other() -> GatewayError:

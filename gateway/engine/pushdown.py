@@ -5,12 +5,37 @@ Pure. What is pushed is only ever a conjunct of the whole, so pushing it never l
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
-from contracts.predicates import TRUE, And, Compare, Not, Or, Predicate, conjunction
+from contracts.fields import Kind, Scalar, Unit
+from contracts.predicates import TRUE, And, Compare, Not, Operator, Or, Predicate, conjunction
 from domain_adapters.port import Capabilities
+from gateway.catalog.snapshot import Product
+from gateway.engine.asked import Asked
+from gateway.engine.conditions import nanos_text
 
-__all__ = ["can_push", "divide", "rename"]
+__all__ = ["can_push", "divide", "rename", "wanted_of"]
+
+
+def wanted_of(product: Product, asked: Asked, rule: Predicate, capabilities: Capabilities) -> Predicate:
+    """Join what was asked with the row rule, and with ``since`` where the port does not know it."""
+    updated = product.contract.times.updated
+    if asked.since is None or updated is None or capabilities.since:
+        return conjunction(asked.where, rule)
+    return conjunction(asked.where, Compare(updated, Operator.GTE, _of_updated(product, asked.since, updated)), rule)
+
+
+def _of_updated(product: Product, since: dt.datetime, updated: str) -> Any:
+    match product.column_by_name[updated].type:
+        case Scalar(kind=Kind.DATE):
+            return since.astimezone(dt.UTC).date()
+        case Scalar(kind=Kind.LOCAL_DATETIME):
+            return since.astimezone(dt.UTC).replace(tzinfo=None)
+        case Scalar(kind=Kind.INSTANT, unit=Unit.NANOS):
+            return nanos_text(since)
+    return since
 
 
 def can_push(predicate: Predicate, capabilities: Capabilities) -> bool:

@@ -10,20 +10,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.model import Use
 from gateway.catalog.snapshot import Product, Relation
-from gateway.engine.asked import Asked
+from gateway.engine.asked import Asked, Fetched
 from gateway.engine.cells import Cells
 from gateway.engine.cuts import cutter
 from gateway.engine.grouping import Grouping, Path, Term, names_of
 from gateway.engine.lists import full_order
 from gateway.engine.pages import Pages
 from gateway.engine.partners import read_partners, sorter
+from gateway.engine.ports import Ports
 
 __all__ = ["OpenPartner", "Related"]
 
 Key = tuple[Any, ...]
-OpenPartner = Callable[[Path, frozenset[str]], Pages]
-"""(path to a partner, columns that are read of it) -> the pages that serve it in this request."""
+OpenPartner = Callable[[Path, frozenset[str]], Ports]
+"""(path to a partner, columns that are read of it) -> the ports that serve it in this request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +95,25 @@ async def _follow(
     rows[names_of(path)] = {key: partners[lead] for key, lead in leads.items() if lead in partners}
 
 
-async def _partners(pages: Pages, relation: Relation, keys: list[Key]) -> dict[Key, Any]:
-    columns = relation.target_columns
+async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[Key, Any]:
+    columns, pages = relation.target_columns, ports.pages
     cells = [pages.cells.of(name) for name in columns]
     if len(keys) <= pages.budget.bounds.keys_max:
-        found = (await read_partners(pages, columns, keys)).rows
+        found = await ports.do(Use.LOOKUP, lambda pages, _: read_partners(pages, columns, keys), keys=columns)
     else:
-        asked = Asked()
-        found = (await pages.scan(asked, pages.wanted(asked), pages.visible, must=pages.cells.indices(columns))).rows
+        found = await ports.do(Use.TOTALS, lambda pages, asked: _scanned(pages, asked, columns))
+    rows = found.rows
     if not _is_unique(pages.product, relation):
         # Of several partners the first counts, whatever order the port has.
-        found.sort(key=sorter(pages, full_order(pages.product, ())))
+        rows.sort(key=sorter(pages, full_order(pages.product, ())))
     by_key: dict[Key, Any] = {}
-    for row in found:
+    for row in rows:
         by_key.setdefault(tuple(cell(row) for cell in cells), row)
     return by_key
+
+
+async def _scanned(pages: Pages, asked: Asked, columns: tuple[str, ...]) -> Fetched:
+    return await pages.scan(asked, pages.wanted(asked), pages.visible, must=pages.cells.indices(columns))
 
 
 def _is_unique(product: Product, relation: Relation) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from contracts.model import Use
 from contracts.predicates import Predicate
 from domain_adapters.port import Order
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, Partners, PartnerStep, RowShape, Step
@@ -25,6 +26,7 @@ from gateway.engine.lists import full_order, read_list
 from gateway.engine.pages import Pages
 from gateway.engine.parents import Parents, encoded, grouped, key_reader
 from gateway.engine.partners import Key, beyond, count_partners, place_of, read_partners, sorter
+from gateway.engine.ports import Ports
 from gateway.engine.tasks import both, together
 from gateway.engine.totals import Totals
 from gateway.errors import GatewayError
@@ -35,8 +37,8 @@ __all__ = ["Open", "Run"]
 _ROWS_AT_ONCE = 1_000
 """Rows shaped between two turns of the event loop."""
 
-Open = Callable[[Step], Pages]
-"""A step -> the pages that serve it in this request."""
+Open = Callable[[Step], Ports]
+"""A step -> the ports that serve it in this request."""
 
 
 @dataclass(slots=True)
@@ -106,11 +108,12 @@ class Run:
         return shaped
 
     async def _fetched(self, step: ConnectionStep, bound: Bound) -> Fetched:
-        return Fetched([]) if step.is_bare else await read_list(self.open(step), open_place(bound, self.cursors))
+        return Fetched([]) if step.is_bare else await self.open(step).do(Use.LIST, read_list, open_place(bound, self.cursors))
 
     async def _single(self, step: KeyStep) -> Any:
         values: Key = self.bound[step.path]
-        fetched = await read_partners(self.open(step), step.product.primary_key, [values])
+        key = step.product.primary_key
+        fetched = await self.open(step).do(Use.LOOKUP, lambda pages, _: read_partners(pages, key, [values]), keys=key)
         self.findings.note(step.product, fetched)
         if not fetched.rows:
             return None
@@ -163,10 +166,10 @@ class Run:
         found = Partners(None)
         if not parents.keys:
             return found
-        pages = self.open(step)
-        fetched = await read_partners(pages, _names(step), parents.keys)
+        ports, columns = self.open(step), _names(step)
+        fetched = await ports.do(Use.LOOKUP, lambda pages, _: read_partners(pages, columns, parents.keys), keys=columns)
         self.findings.note(step.product, fetched)
-        if pages.cells.ties:
+        if (pages := ports.pages).cells.ties:
             fetched.rows.sort(key=sorter(pages, full_order(step.product, ())))
         by_key = {key: rows[0] for key, rows in grouped(fetched.rows, key_reader(step.target)).items()}
         keys = list(by_key)
@@ -183,14 +186,24 @@ class Run:
         if not parents.keys:
             none = [part.absent for part in await self.totals.per_parent(step, ())]
             return Partners(self._object(step, Share([[] for _ in step.row_shapes], count=0, totals=none), Fetched([])))
-        pages = self.open(step)
+        ports = self.open(step)
+        pages = ports.pages
         asked = self._opened(bound, parents)
         order = full_order(step.product, asked.order)
         if (asked.order or step.cursors) and not step.product.primary_key:
             raise pages.cannot("sort or page partners, because the product has no primary key", "Leave orderBy and cursors out")
-        read = self._partners(step, pages, parents.keys, asked, order)
-        (fetched, counts), parts = await both(read, self.totals.per_parent(step, parents.keys)) if step.totals else (await read, [])
+        read = ports.do(
+            Use.LOOKUP,
+            lambda pages, asked: self._partners(step, pages, parents.keys, asked, order),
+            asked,
+            keys=_names(step),
+            per_key=not step.is_bare,
+        )
+        (fetched, counted), parts = await both(read, self.totals.per_parent(step, parents.keys)) if step.totals else (await read, [])
         self.findings.note(step.product, fetched)
+        counts = counted if isinstance(counted, dict) else None
+        if isinstance(counted, GatewayError):
+            self.findings.fail(counted, (*step.path, "totalCount"))
         # After the last row of a parent comes an empty page, which still has a total and a page before it.
         groups = grouped(fetched.rows, key_reader(step.target), also=parents.keys if bound.after is not None or step.totals else ())
         if order:
@@ -226,8 +239,8 @@ class Run:
 
     async def _partners(
         self, step: ConnectionStep, pages: Pages, keys: list[Key], asked: Asked, order: tuple[Order, ...]
-    ) -> tuple[Fetched, dict[Key, int] | None]:
-        """Read the lists of all parents, and count them where the rows read do not tell: None where that fails."""
+    ) -> tuple[Fetched, dict[Key, int] | GatewayError]:
+        """Read the lists of all parents, and count them where the rows read do not tell: an error where that fails."""
         columns = _names(step)
         if step.is_bare:
             return Fetched([]), {}
@@ -242,8 +255,7 @@ class Run:
                 rows = (await read_partners(pages, columns, keys, asked=plain)).rows
                 counts = {key: len(found) for key, found in grouped(rows, key_reader(step.target)).items()}
         except GatewayError as error:
-            self.findings.fail(error, (*step.path, "totalCount"))
-            return fetched, None
+            return fetched, error
         return fetched, counts
 
     # -- assembling --------------------------------------------------------------------------------------------------------

@@ -12,11 +12,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.model import Use
 from contracts.predicates import Operator
 from gateway.compiler.executable import PartnerStep, RowShape
 from gateway.compiler.flat import FlatList
 from gateway.engine.batches import ahead, read_batches
 from gateway.engine.binding import Bound, open_place
+from gateway.engine.choice import looks_up
 from gateway.engine.findings import Findings
 from gateway.engine.forms.writer import End, Writer
 from gateway.engine.run import Run
@@ -40,12 +42,12 @@ async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[byt
     """Read, shape and write a list; the first piece is made of the head and the first rows. **Raises** `GatewayError`."""
     bound: Bound = run.bound[flat.step.path]
     asked = open_place(bound, run.cursors)
-    pages = run.open(flat.step)
-    if asked.first > pages.budget.bounds.rows_max:
+    ports = run.open(flat.step)
+    if asked.first > ports.pages.budget.bounds.rows_max:
         _check_partners(run, flat.step.row_shapes[0])
     count, has_next = 0, False
     head = writer.head()
-    async with aclosing(ahead(read_batches(pages, asked))) as batches:
+    async with aclosing(ahead(ports.stream(asked, read_batches))) as batches:
         async for batch in batches:
             shaped = await run.batch(flat.step, batch, count)
             if run.findings.errors and not writer.tells_problems:
@@ -66,11 +68,10 @@ def _check_partners(run: Run, shape: RowShape) -> None:
     for child in shape.children:
         step = child.step
         assert isinstance(step, PartnerStep)
-        pages = run.open(step)
-        capabilities = pages.port.capabilities
         names = tuple(step.product.columns[index].name for index in step.target)
-        looks_up = capabilities.keys and (capabilities.key_columns is None or names in capabilities.key_columns)
-        if not looks_up and not (len(names) == 1 and capabilities.tests(names[0], Operator.IN)):
+        pages = run.open(step).chosen(Use.LOOKUP, keys=names)
+        capabilities = pages.port.capabilities
+        if not looks_up(capabilities, names) and not (len(names) == 1 and capabilities.tests(names[0], Operator.IN)):
             limit = pages.budget.bounds.rows_max
             raise pages.cannot(f"look up the partners of more than {limit} rows", "Leave its columns out or ask for fewer rows")
         _check_partners(run, step.rows)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from typing import Any, TypeVar
 
+from contracts.model import Use
 from contracts.predicates import Predicate, compile_test, conjunction
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import ConnectionStep, Step, TotalsStep
@@ -20,6 +21,7 @@ from gateway.engine.grouping import Group, Grouping, Path
 from gateway.engine.groups import Parents, columns_for, partial_groups, pushed_groups
 from gateway.engine.pages import Pages
 from gateway.engine.parents import encoded
+from gateway.engine.ports import Ports
 from gateway.engine.positions import after, pack_keyset, sort_key, unpack_keyset
 from gateway.engine.table import Key, States, begun
 from gateway.engine.tasks import together
@@ -50,7 +52,7 @@ class Part:
 class Totals:
     """Answers every total of one request. ``read``: products that groups were formed by -> where."""
 
-    open: Callable[[Step], Pages]
+    open: Callable[[Step], Ports]
     bound: Mapping[tuple[str, ...], Any]
     rulings: Mapping[str, ProductRuling]
     cursors: CursorCodec
@@ -111,10 +113,22 @@ class Totals:
     async def _groups(
         self, step: TotalsStep, grouping: Grouping, parents: Parents, having: Predicate, *, paged: bool
     ) -> dict[Key, list[Group]]:
-        pages = self.open(replace(step, columns=columns_for(step.product, grouping, parents)))
+        ports = self.open(replace(step, columns=columns_for(step.product, grouping, parents)))
+        pages = ports.pages
         if len(parents.keys) > pages.budget.bounds.keys_max:
             most = pages.budget.bounds.keys_max
             raise GatewayError("LIMIT_EXCEEDED", f"The answer would look up more than {most} keys in {step.product.id}.")
+        return await ports.do(
+            Use.TOTALS,
+            lambda pages, _: self._through(pages, step, grouping, parents, having=having, paged=paged),
+            grouping.asked,
+            keys=parents.columns,
+            grouping=grouping,
+        )
+
+    async def _through(
+        self, pages: Pages, step: TotalsStep, grouping: Grouping, parents: Parents, *, having: Predicate, paged: bool
+    ) -> dict[Key, list[Group]]:
         if paged and (page := await pushed_groups(pages, grouping, parents, page=having)) is not None:
             return {key: groups[: grouping.first] for key, groups in page.items()}
         found = await pushed_groups(pages, grouping, parents)
@@ -137,7 +151,7 @@ class Totals:
             self._withhold(step, grouping)
         return await _aside(found, _pages_of, found, grouping, having)
 
-    def _open(self, step: TotalsStep, path: Path, names: frozenset[str]) -> Pages:
+    def _open(self, step: TotalsStep, path: Path, names: frozenset[str]) -> Ports:
         product: Product = path[-1][1]
         shown = ".".join(step.path)
         if shown not in self.read.setdefault(product.id, []):
