@@ -12,6 +12,7 @@ from contracts import document as doc
 from contracts.access_document import GrantDocument, RestrictDocument
 from contracts.errors import ProblemCode, quoted
 from contracts.fields import Field
+from contracts.maintenance_document import maintenance_of
 from contracts.mask_document import MaskDocument, read_mask
 from contracts.masks import Mask
 from contracts.model import (
@@ -67,6 +68,11 @@ def build_contract(document: doc.ContractDocument, fields: tuple[Field, ...], re
         output_ports=tuple(_output_port(port) for port in spec.ports.output),
         restrictions=tuple(restriction_of(entry) for entry in spec.restrict),
         consent=Consent(product=spec.consent.product, max_age_s=spec.consent.max_age) if spec.consent is not None else None,
+        maintenance=tuple(
+            found
+            for index, window in enumerate(spec.maintenance)
+            if (found := maintenance_of(window, report, ("spec", "maintenance", index))) is not None
+        ),
         revision=revision,
     )
 

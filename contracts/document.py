@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Discriminator, StrictBool, StrictInt, Tag
 from pydantic import Field as Member
 
 from contracts.access_document import GrantDocument, RestrictDocument
+from contracts.maintenance_document import MaintenanceDocument
 from contracts.mask_document import AnyMask
 from contracts.model import Level, Metadata, QualityRule, Support, Times, Use, Visibility
 from contracts.names import PRODUCT_NAME, PRODUCT_REF, VERSION
@@ -198,6 +199,7 @@ class SpecDocument(Document):
     consent: ConsentDocument | None = None
     relationships: Annotated[tuple[RelationshipDocument, ...], Member(max_length=100)] = ()
     quality: Annotated[tuple[QualityDocument, ...], Member(max_length=200)] = ()
+    maintenance: Annotated[tuple[MaintenanceDocument, ...], Member(max_length=50)] = ()
 
 
 class ContractDocument(Document):

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from contracts.errors import Problem
 from contracts.fields import Field
+from contracts.maintenance import Maintenance
 from contracts.masks import Mask
 from contracts.objectives import Objectives, Retention
 from contracts.predicates import Predicate
@@ -269,6 +270,8 @@ class Contract(Frozen):
     restrictions: tuple[Restriction, ...] = ()
     """``restrict`` entries of this contract; they match this product only."""
     consent: Consent | None = None
+    maintenance: tuple[Maintenance, ...] = ()
+    """When alerts about the product are silent."""
     warnings: tuple[Problem, ...] = ()
     """What loads but deserves attention, such as retention that no column dates."""
     revision: str = ""
