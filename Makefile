@@ -5,13 +5,22 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test check format fast bench clean
 
-$(VENV)/.installed: pyproject.toml
+# setuptools warns about every editable installation.
+INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(VENV)/.usable: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@echo "installing Meshgate into $(VENV) ..."
+	@$(INSTALL) --upgrade "pip>=25.1"
+	@$(INSTALL) --editable .
 	@touch $@
 
-demo: $(VENV)/.installed ## three domains and the gateway, on loopback; Ctrl-C stops all
+$(VENV)/.installed: $(VENV)/.usable
+	@echo "installing what its tests use ..."
+	@$(INSTALL) --editable . --group dev
+	@touch $@
+
+demo: $(VENV)/.usable ## three domains and the gateway, on loopback; Ctrl-C stops all
 	@exec $(BIN)/meshgate demo
 
 test: check $(VENV)/.installed ## everything CI runs
