@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import ipaddress
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from contracts import CatalogReading, Contract, MeshPolicy, load_policy, read_catalog
 from domain_adapters.addresses import AddressPolicy
@@ -49,11 +50,24 @@ def build(settings: Settings, *, metrics: Metrics | None = None, clock: Clock = 
     Contracts that do not load, or clash with others, are left out and logged: one domain's mistake never takes the others down.
     **Raises** `contracts.PolicyInvalidError`, `ValueError` (an endpoint's URL).
     """
-    policy = load_policy(settings.policy_file)
-    reading = read_catalog(settings.catalog_dir, policy)
-    for problem in reading.problems:
-        event("contract_left_out", problem=str(problem))
-    return Service(settings, policy, reading, metrics=metrics or Metrics(products_max=settings.observe.products_max), clock=clock)
+    with _without_collector():
+        policy = load_policy(settings.policy_file)
+        reading = read_catalog(settings.catalog_dir, policy)
+        for problem in reading.problems:
+            event("contract_left_out", problem=str(problem))
+        return Service(settings, policy, reading, metrics=metrics or Metrics(products_max=settings.observe.products_max), clock=clock)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Let thousands of contracts be loaded without looking through all of them for garbage again and again: they stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Service:

@@ -64,8 +64,8 @@ def _types_of(product: Product) -> Iterator[tuple[str, str]]:
     for suffix in _OF_PRODUCT:
         yield product.type_name + suffix, product.id
     for column in product.columns:
-        what = f"column {column.name} of {product.id}"
-        yield from _types_in(column.type, type_name(product.type_name, column.name), what)
+        if not isinstance(column.type, Scalar):
+            yield from _types_in(column.type, type_name(product.type_name, column.name), f"column {column.name} of {product.id}")
 
 
 def _types_in(type_: FieldType, name: str, what: str) -> Iterator[tuple[str, str]]:

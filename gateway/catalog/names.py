@@ -9,6 +9,7 @@ stands is left alone.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["column_name", "field_name", "is_name", "type_name"]
 
@@ -21,6 +22,7 @@ def is_name(text: str) -> bool:
     return bool(_NAME.match(text)) and not text.startswith("__")
 
 
+@lru_cache(20_000)  # most columns of a mesh are called as others are
 def field_name(name: str) -> str:
     """Spell a contract name as a GraphQL field: ``orders-daily`` -> ``ordersDaily``."""
     words = _words(name)
