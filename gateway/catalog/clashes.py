@@ -6,7 +6,7 @@ are. Rejects with `CatalogError`, naming both sides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Record, Scalar
@@ -16,13 +16,15 @@ from gateway.catalog.scalars import NAME_OF_KIND
 if TYPE_CHECKING:
     from gateway.catalog.snapshot import Product
 
-__all__ = ["OWN_TYPES", "CatalogError", "can_be_key", "check_names", "type_names"]
+__all__ = ["OWN_TYPES", "Admission", "CatalogError", "can_be_key", "type_names"]
 
 _OPERATIONS = ("Query", "Mutation", "Subscription")
 _SHARED = ("ID", "PageInfo", "SortDirection", "DatePart", "ProductMetadata", "SymbolFilter", "SloStatus", "SloOnBreach")
 _MESH = ("Mesh", "MeshField", "MeshLag", "MeshObjectives", "MeshProduct", "MeshRatio", "MeshRelationship", "MeshSlo", "MeshSupport")
 OWN_TYPES = frozenset((*_OPERATIONS, *_SHARED, *_MESH, *NAME_OF_KIND.values(), *(f"{name}Filter" for name in NAME_OF_KIND.values())))
 """Types of the gateway's own, whatever products there are."""
+OWN_NAMES: Mapping[str, str] = dict.fromkeys(OWN_TYPES, "a type of the gateway")
+RESERVED_FIELDS = frozenset({"mesh", "_service", "_entities", "node"})
 
 _OF_PRODUCT = ("", "Connection", "Edge", "Where", "OrderBy", "Key")
 
@@ -35,24 +37,73 @@ class CatalogError(ValueError):
         self.product = product
 
 
-def check_names(products: Iterable[Product]) -> None:
-    """Refuse products whose types would share a name. **Raises** `CatalogError`."""
-    taken = dict.fromkeys(OWN_TYPES, "a type of the gateway")
-    domains: set[str] = set()
-    for product in products:
+class Admission:
+    """The names of products that stand in one schema together; another is admitted if it takes none of them.
+
+    ``names``: types that are taken, and by what. ``fields``: domain field -> the domain, and what each field under it is taken by.
+    """
+
+    def __init__(self, names: Mapping[str, str] = OWN_NAMES, fields: Mapping[str, tuple[str, Mapping[str, str]]] | None = None) -> None:
+        self.names = dict(names)
+        self._fields = {name: (domain, dict(taken)) for name, (domain, taken) in (fields or {}).items()}
+
+    def admit(self, product: Product) -> None:
+        """Take in a product. **Raises** `CatalogError`, having changed nothing, where a name is taken."""
         domain = product.contract.metadata.domain
-        if domain not in domains:
-            domains.add(domain)
-            _take(taken, f"{type_name(domain)}Domain", f"domain {domain}", product.id)
+        _check_columns(product)
+        of_domain, fields = self._fields.get(product.domain_field, (domain, {}))
+        if of_domain != domain or product.domain_field in RESERVED_FIELDS:
+            taken = f"domain {of_domain}" if of_domain != domain else "a field of the gateway"
+            raise CatalogError(
+                f"domain {domain} and {taken} would both be called {product.domain_field} in GraphQL; rename the domain", product.id
+            )
+        _check_field(product, fields)
+        own: dict[str, str] = {}
         for name, what in _types_of(product):
-            _take(taken, name, what, product.id)
-        _check_spelling(product.contract.fields, product.id)
+            _take(own, self.names, name, what, product.id)
+        name, what = f"{type_name(domain)}Domain", f"domain {domain}"
+        if self.names.get(name) != what:
+            _take(own, self.names, name, what, product.id)
+        self.names |= own
+        fields[product.graphql_name] = product.id
+        self._fields[product.domain_field] = (domain, fields)
+
+    def withdraw(self, product: Product) -> None:
+        """Free the names of a product that was admitted."""
+        for name in type_names(product):
+            del self.names[name]
+        domain, fields = self._fields[product.domain_field]
+        del fields[product.graphql_name]
+        if not fields:
+            del self._fields[product.domain_field], self.names[f"{type_name(domain)}Domain"]
 
 
-def _take(taken: dict[str, str], name: str, what: str, product: str) -> None:
-    if name in taken:
-        raise CatalogError(f"{what} and {taken[name]} would both be called {name} in GraphQL; rename one of them", product)
-    taken[name] = what
+def _take(own: dict[str, str], names: Mapping[str, str], name: str, what: str, product: str) -> None:
+    if (taken := own.get(name) or names.get(name)) is not None:
+        raise CatalogError(f"{what} and {taken} would both be called {name} in GraphQL; rename one of them", product)
+    own[name] = what
+
+
+def _check_columns(product: Product) -> None:
+    found: dict[str, str] = {}
+    for column in product.columns:
+        if (other := found.setdefault(column.graphql_name, column.name)) != column.name:
+            raise CatalogError(
+                f"columns {other} and {column.name} of {product.id} would both be called {column.graphql_name} in GraphQL; "
+                "rename one of them",
+                product.id,
+            )
+    _check_spelling(product.contract.fields, product.id)
+
+
+def _check_field(product: Product, fields: Mapping[str, str]) -> None:
+    for name in (product.graphql_name, f"{product.graphql_name}ByKey"):
+        if name in fields:
+            raise CatalogError(f"{product.id} and {fields[name]} would both be called {name} in GraphQL; rename one of them", product.id)
+    if product.graphql_name.endswith("ByKey") and product.graphql_name.removesuffix("ByKey") in fields:
+        raise CatalogError(
+            f"{product.id} would be taken for the look-up by key of another product of {product.domain_field}; rename it", product.id
+        )
 
 
 def type_names(product: Product) -> frozenset[str]:

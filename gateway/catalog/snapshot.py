@@ -6,19 +6,29 @@ finding). Touches nothing; a new snapshot replaces the old one whole, running re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from contracts.fields import Field, FieldType, List, Map, Record, Scalar
-from contracts.model import Cardinality, Contract
+from contracts.model import Cardinality, Contract, Relationship
 from domain_adapters.port import Port
-from gateway.catalog.clashes import CatalogError, can_be_key, check_names
+from gateway.catalog.clashes import Admission, CatalogError, can_be_key
 from gateway.catalog.names import column_name, field_name, type_name
 
-__all__ = ["CatalogError", "Column", "Domain", "Product", "Relation", "Snapshot", "snapshot_of", "tolerant_snapshot_of"]
-
-RESERVED_FIELDS = frozenset({"mesh", "_service", "_entities", "node"})
+__all__ = [
+    "CatalogError",
+    "Column",
+    "Domain",
+    "Product",
+    "Relation",
+    "Snapshot",
+    "domains_of",
+    "newest_first",
+    "product_of",
+    "snapshot_of",
+    "tolerant_snapshot_of",
+    "with_links",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +113,12 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """The mesh at one moment. ``findings``: what was left out and why, for its owners."""
+    """The mesh at one moment. ``names``: its types, and whose they are. ``findings``: what was left out and why, for its owners."""
 
     revision: str
     products: Mapping[str, Product]
     domains: Mapping[str, Domain]
+    names: Mapping[str, str]
     findings: tuple[str, ...] = ()
 
 
@@ -119,31 +130,43 @@ def snapshot_of(
     **Shapes** ``ports``: product id -> open ports in contract order; a product without any is listed, and unavailable.
     **Raises** `CatalogError` where two names become one.
     """
-    findings: list[str] = []
-    products = _products(_newest_first(contracts), ports, keep_spelling=keep_spelling)
-    check_names(products.values())
-    linked = _linked(products, findings)
-    return Snapshot(revision, linked, _domains(linked.values()), tuple(findings))
+    return _snapshot(contracts, ports, revision, keep_spelling=keep_spelling, tolerant=False)
 
 
 def tolerant_snapshot_of(
     contracts: Iterable[Contract], ports: Mapping[str, tuple[Port, ...]], *, revision: str = "0", keep_spelling: bool = False
 ) -> Snapshot:
     """Put under one roof what can stand together: of two that clash, the second is left out, with a finding."""
-    kept = list(contracts)
+    return _snapshot(contracts, ports, revision, keep_spelling=keep_spelling, tolerant=True)
+
+
+def _snapshot(
+    contracts: Iterable[Contract], ports: Mapping[str, tuple[Port, ...]], revision: str, *, keep_spelling: bool, tolerant: bool
+) -> Snapshot:
     findings: list[str] = []
-    while True:
+    products: dict[str, Product] = {}
+    admission = Admission()
+    refused: set[str] = set()
+    for id_, contract in newest_first(contracts):
+        if contract.key in refused:
+            continue
+        product = product_of(id_, contract, ports.get(id_, ()), keep_spelling=keep_spelling)
         try:
-            snapshot = snapshot_of(kept, ports, revision=revision, keep_spelling=keep_spelling)
+            admission.admit(product)
         except CatalogError as clash:
+            if not tolerant:
+                raise
             findings.append(f"{clash.product} is left out: {clash}")
-            key, _, major = clash.product.partition("@")
-            kept = [it for it in kept if it.key != key or (major and str(it.major) != major)]
+            if "@" not in id_:  # older versions are not served in place of the newest
+                refused.add(contract.key)
         else:
-            return replace(snapshot, findings=(*findings, *snapshot.findings))
+            products[id_] = product
+    linked = with_links(products, products, findings)
+    return Snapshot(revision, linked, domains_of(linked.values()), admission.names, tuple(findings))
 
 
-def _newest_first(contracts: Iterable[Contract]) -> list[tuple[str, Contract]]:
+def newest_first(contracts: Iterable[Contract]) -> list[tuple[str, Contract]]:
+    """Name what is served: by product, the newest version of each major, the newest major first and under the plain name."""
     by_key: dict[str, list[Contract]] = {}
     for contract in contracts:
         by_key.setdefault(contract.key, []).append(contract)
@@ -161,65 +184,56 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("-", 1)[0].split("+", 1)[0].split("."))
 
 
-def _products(named: list[tuple[str, Contract]], ports: Mapping[str, tuple[Port, ...]], *, keep_spelling: bool) -> dict[str, Product]:
-    products: dict[str, Product] = {}
-    for id_, contract in named:
-        meta = contract.metadata
-        suffix = f"V{contract.major}" if "@" in id_ else ""
-        columns = tuple(Column(it.name, column_name(it.name, keep_spelling=keep_spelling), it) for it in contract.fields)
-        products[id_] = Product(
-            id=id_,
-            contract=contract,
-            domain_field=field_name(meta.domain),
-            graphql_name=field_name(meta.name) + suffix,
-            type_name=type_name(meta.domain, meta.name) + suffix,
-            columns=columns,
-            ports=ports.get(id_, ()),
-            deprecated=bool(suffix) or meta.status == "deprecated",
-            column_by_name={column.name: column for column in columns},
-            column_by_graphql_name=_unique(columns, id_),
-            index_by_name={column.name: place for place, column in enumerate(columns)},
-        )
-    return products
+def product_of(id_: str, contract: Contract, ports: tuple[Port, ...], *, keep_spelling: bool) -> Product:
+    """Make the product of a contract, without relationships yet."""
+    meta = contract.metadata
+    suffix = f"V{contract.major}" if "@" in id_ else ""
+    columns = tuple([Column(it.name, column_name(it.name, keep_spelling=keep_spelling), it) for it in contract.fields])
+    return Product(
+        id=id_,
+        contract=contract,
+        domain_field=field_name(meta.domain),
+        graphql_name=field_name(meta.name) + suffix,
+        type_name=type_name(meta.domain, meta.name) + suffix,
+        columns=columns,
+        ports=ports,
+        deprecated=bool(suffix) or meta.status == "deprecated",
+        column_by_name={column.name: column for column in columns},
+        column_by_graphql_name={column.graphql_name: column for column in columns},
+        index_by_name={column.name: place for place, column in enumerate(columns)},
+    )
 
 
-def _unique(columns: tuple[Column, ...], product: str) -> dict[str, Column]:
-    found: dict[str, Column] = {}
-    for column in columns:
-        if (other := found.setdefault(column.graphql_name, column)) is not column:
-            raise CatalogError(
-                f"columns {other.name} and {column.name} of {product} would both be called {column.graphql_name} in GraphQL; "
-                "rename one of them",
-                product,
-            )
-    return found
-
-
-def _linked(products: dict[str, Product], findings: list[str]) -> dict[str, Product]:
-    links: dict[str, dict[str, Relation]] = {id_: {} for id_ in products}
+def with_links(products: Mapping[str, Product], wanted: Collection[str], findings: list[str]) -> dict[str, Product]:
+    """Give the ``wanted`` products their relationships: those they declare, and the inverses that others declare."""
+    links: dict[str, dict[str, Relation]] = {id_: {} for id_ in wanted}
     for id_, product in products.items():
         for declared in product.contract.relationships:
             target_id = _target(products, declared.to, declared.to_major)
+            if id_ not in links and target_id not in links:
+                continue
             if target_id is None:
                 findings.append(f"{id_}: relationship {declared.name} leads to {declared.to}, which is not here")
                 continue
-            target = products[target_id]
-            if not all(own in product.column_by_name and other in target.column_by_name for own, other in declared.on):
-                findings.append(f"{id_}: relationship {declared.name} joins on columns that are not there")
-                continue
-            if not all(
-                can_be_key(product.column_by_name[own].type) and can_be_key(target.column_by_name[other].type) for own, other in declared.on
-            ):
-                findings.append(
-                    f"{id_}: relationship {declared.name} joins on columns of lists, records or free JSON, which no row is found by"
-                )
+            if (mistake := _misfit(product, products[target_id], declared)) is not None:
+                findings.append(f"{id_}: {mistake}")
                 continue
             many = declared.cardinality is Cardinality.MANY
-            _link(links, products, id_, Relation(field_name(declared.name), target_id, declared.on, many), findings)
+            _link(links, product, Relation(field_name(declared.name), target_id, declared.on, many), findings)
             if declared.inverse is not None and "@" not in id_:
                 back = tuple((other, own) for own, other in declared.on)
-                _link(links, products, target_id, Relation(field_name(declared.inverse), id_, back, not many), findings)
-    return {id_: _with_relations(product, links[id_]) for id_, product in products.items()}
+                _link(links, products[target_id], Relation(field_name(declared.inverse), id_, back, not many), findings)
+    return {id_: replace(products[id_], relations=tuple(found.values()), relation_by_name=found) for id_, found in links.items()}
+
+
+def _misfit(product: Product, target: Product, declared: Relationship) -> str | None:
+    if not all(own in product.column_by_name and other in target.column_by_name for own, other in declared.on):
+        return f"relationship {declared.name} joins on columns that are not there"
+    if not all(
+        can_be_key(product.column_by_name[own].type) and can_be_key(target.column_by_name[other].type) for own, other in declared.on
+    ):
+        return f"relationship {declared.name} joins on columns of lists, records or free JSON, which no row is found by"
+    return None
 
 
 def _target(products: Mapping[str, Product], key: str, major: int | None) -> str | None:
@@ -229,39 +243,21 @@ def _target(products: Mapping[str, Product], key: str, major: int | None) -> str
     return older if (older := f"{key}@{major}") in products else None
 
 
-def _link(links: dict[str, dict[str, Relation]], products: dict[str, Product], id_: str, relation: Relation, findings: list[str]) -> None:
-    if relation.graphql_name in products[id_].column_by_graphql_name or relation.graphql_name in links[id_]:
-        findings.append(f"{id_}: the name {relation.graphql_name} of a relationship with {relation.target} is taken; it is left out")
+def _link(links: dict[str, dict[str, Relation]], product: Product, relation: Relation, findings: list[str]) -> None:
+    found = links.get(product.id)
+    if found is None:
         return
-    links[id_][relation.graphql_name] = relation
+    if relation.graphql_name in product.column_by_graphql_name or relation.graphql_name in found:
+        findings.append(f"{product.id}: the name {relation.graphql_name} of a relationship with {relation.target} is taken; it is left out")
+        return
+    found[relation.graphql_name] = relation
 
 
-def _with_relations(product: Product, relations: dict[str, Relation]) -> Product:
-    values: dict[str, Any] = {name: getattr(product, name) for name in Product.__slots__}
-    return Product(**{**values, "relations": tuple(relations.values()), "relation_by_name": relations})
-
-
-def _domains(products: Iterable[Product]) -> dict[str, Domain]:
+def domains_of(products: Iterable[Product]) -> dict[str, Domain]:
+    """Group products, whose names do not clash, by domain."""
     grouped: dict[str, dict[str, Product]] = {}
     names: dict[str, str] = {}
     for product in products:
-        domain = product.contract.metadata.domain
-        if (other := names.setdefault(product.domain_field, domain)) != domain or product.domain_field in RESERVED_FIELDS:
-            taken = f"domain {other}" if other != domain else "a field of the gateway"
-            raise CatalogError(
-                f"domain {domain} and {taken} would both be called {product.domain_field} in GraphQL; rename the domain", product.id
-            )
-        fields = grouped.setdefault(product.domain_field, {})
-        for name in (product.graphql_name, f"{product.graphql_name}ByKey"):
-            if name in fields:
-                raise CatalogError(
-                    f"{product.id} and {fields[name].id} would both be called {name} in GraphQL; rename one of them", product.id
-                )
-        fields[product.graphql_name] = product
-    for field_, fields in grouped.items():
-        for name in fields:
-            if name.endswith("ByKey") and name.removesuffix("ByKey") in fields:
-                raise CatalogError(
-                    f"{fields[name].id} would be taken for the look-up by key of another product of {field_}; rename it", fields[name].id
-                )
+        names[product.domain_field] = product.contract.metadata.domain
+        grouped.setdefault(product.domain_field, {})[product.graphql_name] = product
     return {name: Domain(names[name], name, f"{type_name(names[name])}Domain", fields) for name, fields in sorted(grouped.items())}
