@@ -19,7 +19,7 @@ from contracts.predicates import And, Compare, Operator, Predicate
 from domain_adapters.errors import PortCannotError, ReadInvalidError
 from domain_adapters.port import Capabilities, Keys, Read
 
-__all__ = ["BEGINNING", "Dialect", "spelling_of"]
+__all__ = ["BEGINNING", "Dialect", "camel", "spelling_of"]
 
 BEGINNING = "1970-01-01T00:00:00Z"
 SEPARATOR = ","
@@ -35,11 +35,12 @@ _LISTS = frozenset((Operator.IN, Operator.NOT_IN))
 
 def spelling_of(contract: Contract, output: OutputPort) -> dict[str, str]:
     """Say how each column is called in the endpoint's rows: ``physicalName``, else by the port's ``naming``."""
-    spell = _camel if output.naming == "camelCase" else str
+    spell = camel if output.naming == "camelCase" else str
     return {field.name: field.physical_name or spell(field.name) for field in contract.fields}
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """Spell a contract's column as ``naming: camelCase`` does."""
     first, *rest = name.split("_")
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
 

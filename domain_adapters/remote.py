@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+import msgspec
+
 from contracts.model import Contract, OutputPort, Use
 from domain_adapters.breaker import Breaker, Circuit
 from domain_adapters.endpoint import Endpoint, bearer
@@ -24,6 +26,7 @@ __all__ = ["RemotePort"]
 # Fewer seconds than this say more about the caller's patience than about the endpoint.
 _FAIR_TIMEOUT_S = 1.0
 _RETRYABLE = frozenset((408, 425, 429))
+_PROBLEM_MAX_BYTES = 8 * 1024
 _UNAUTHORISED = frozenset((401, 403))
 
 
@@ -195,7 +198,20 @@ def _check_status(answer: Answer) -> None:
         raise PortUnavailableError(
             f"the endpoint answered {status}", reason=f"http_{status}", status=status, retry_after_s=answer.retry_after_s
         )
+    if status == 400 and answer.content_type.startswith("application/problem+json") and _problem_code(answer.body) == "BAD_CURSOR":
+        raise PortRefusedError("the endpoint does not know the cursor, or not any more", reason="bad_cursor", status=status)
     raise PortRefusedError(f"the endpoint answered {status}", reason=f"http_{status}", status=status)
+
+
+class _Problem(msgspec.Struct):
+    code: str = ""
+
+
+def _problem_code(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body[:_PROBLEM_MAX_BYTES], type=_Problem).code
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _json(answer: Answer) -> bytes:

@@ -1,8 +1,9 @@
 """A port's page of bytes -> typed rows, in two gears (SPEC B6).
 
 Fast: one typed decode; columns that were not asked for never become Python objects. Slow, when the fast gear refuses: row by
-row, cell by cell; a bad cell is null and noted, a bad cell that rulings or joins need drops its row. No value of an answer
-ever gets into a message.
+row, cell by cell; a bad cell is null and noted, a bad cell that rulings or joins need drops its row. A column is read as the contract
+spells it for this port; where rows spell it otherwise, that is found on the first page and its cells are bad. No value of an
+answer ever gets into a message.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from contracts.fields import FieldType, Kind, List, Map, Record, Scalar, Unit
+from domain_adapters.level0 import camel
 from domain_adapters.values import parser_of
 from domain_adapters.wire import raw_json
-from gateway.catalog.snapshot import Product
+from gateway.catalog.snapshot import Column, Product
 from gateway.compiler.executable import row_attribute
 from gateway.engine.celltypes import LOOSE_TYPE, Settle, can_loosen, fast_type, loose_settle, record_class, settle_of, to_utc
 from gateway.errors import GatewayError
@@ -62,6 +64,7 @@ class RowDecoders:
         self.product = product
         self._spelling = tuple(spelling.get(column.name, column.name) for column in product.columns)
         self._loose: frozenset[int] = frozenset()
+        self.misspelt: frozenset[int] = frozenset()
         self._kept: OrderedDict[frozenset[int], PageDecoder] = OrderedDict()
         self._kept_fields = 0
 
@@ -74,6 +77,10 @@ class RowDecoders:
             while self._kept_fields > _FIELDS_KEPT_MAX and len(self._kept) > 1:
                 self._kept_fields -= len(self._kept.popitem(last=False)[0])
         return found
+
+    def misspell(self, columns: frozenset[int]) -> None:
+        """Remember columns that rows spell otherwise than the contract; pages that should hold them are read cell by cell."""
+        self.misspelt |= columns
 
     def loosen(self, columns: frozenset[int]) -> None:
         """Remember columns that arrive in other forms than the canonical one."""
@@ -93,6 +100,7 @@ class PageDecoder:
         self._indices = tuple(sorted(columns))
         self._types = tuple(product.columns[index].type for index in self._indices)
         self._names = tuple(spelling[index] for index in self._indices)
+        self._others = tuple(_other_spellings(product.columns[index], spelling) for index in self._indices)
         self._loose = loose
         self._records: dict[Record, type[msgspec.Struct]] = {}
         row = self.row_class = msgspec.defstruct(
@@ -122,7 +130,7 @@ class PageDecoder:
 
         **Raises** `GatewayError` UPSTREAM_INVALID if the page is no JSON page at all.
         """
-        if self._instants and self._sampled(body):
+        if self._sampled(body) or (self._owner.misspelt and not self._owner.misspelt.isdisjoint(self._indices)):
             return self._slow(body, must)
         try:
             wire = self._decode(body)
@@ -136,18 +144,24 @@ class PageDecoder:
         return _page(rows, wire)
 
     def _sampled(self, body: bytes) -> bool:
-        # msgspec rounds what is finer than a microsecond; a source that sends such instants sends them throughout, so now
-        # and then a page is searched for them, and the columns are parsed exactly from then on.
+        # msgspec rounds what is finer than a microsecond, and takes a member of another name for one that is missing; a source
+        # that does either does it throughout, so now and then a page is searched for both, and read exactly from then on.
         self._until_sample -= 1
         if self._until_sample >= 0:
             return False
         self._until_sample = _SAMPLE_EVERY
-        return _SUBMICROS.search(body) is not None
+        if self._instants and _SUBMICROS.search(body) is not None:
+            return True
+        return any(
+            any(b'"%b"' % other.encode() in body for other in others) and b'"%b"' % name.encode() not in body
+            for name, others in zip(self._names, self._others, strict=True)
+        )
 
     def _slow(self, body: bytes, must: frozenset[int]) -> Page:
         raw = _raw_page(body)
         page = _page([], raw)
         loosen: set[int] = set()
+        misspelt: set[int] = set()
         parsers = [self._parser(index, type_, loosen) for index, type_ in zip(self._indices, self._types, strict=True)]
         found = raw.data if raw.data is not UNSET else raw.Data
         assert isinstance(found, list)
@@ -157,7 +171,12 @@ class PageDecoder:
                 continue
             cells: list[Any] = []
             wrong: list[int] = []
-            for index, name, parse in zip(self._indices, self._names, parsers, strict=True):
+            for index, name, others, parse in zip(self._indices, self._names, self._others, parsers, strict=True):
+                if name not in item and not others.isdisjoint(item):
+                    cells.append(None)
+                    wrong.append(index)
+                    misspelt.add(index)
+                    continue
                 try:
                     cells.append(parse(item.get(name)))
                 except (ValueError, ArithmeticError, RecursionError, OverflowError):
@@ -169,6 +188,8 @@ class PageDecoder:
             row = self.row_class(*cells)
             page.rows.append(row)
             page.bad.extend((row, index) for index in wrong)
+        if misspelt:
+            self._owner.misspell(frozenset(misspelt))
         if loosen:
             self._owner.loosen(frozenset(loosen))
         return page
@@ -192,6 +213,12 @@ class PageDecoder:
             return value
 
         return parse_noting
+
+
+def _other_spellings(column: Column, spelling: Sequence[str]) -> frozenset[str]:
+    """Name what a team may have called a column in place of what the contract says; never what another column is called."""
+    field = column.field
+    return frozenset({field.name, camel(field.name), field.physical_name or field.name}).difference(spelling)
 
 
 def _settler(settles: Mapping[str, Settle]) -> Callable[[list[Any]], None] | None:

@@ -29,6 +29,8 @@ __all__ = ["OnRead", "Pages", "Walk"]
 
 _EMPTY_PAGES_MAX = 1_000
 _BESIDE_BYTES = 512 * 1024
+# How endpoints say that a cursor is none of theirs, or none any more.
+_CURSOR_STATUSES = frozenset((400, 404, 410, 422))
 
 OnRead = Callable[[str, str, float], None]
 """Told of every upstream read: (product id, outcome, seconds)."""
@@ -135,13 +137,16 @@ class Pages:
         """Begin a walk over pages."""
         return Walk(self, read, columns, must)
 
-    async def one(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset()) -> Page:
-        """Read one page. ``must``: columns whose bad cells drop the row, beside those of the row rules."""
+    async def one(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset(), resumes: bool = False) -> Page:
+        """Read one page. ``must``: columns whose bad cells drop the row, beside those of the row rules.
+
+        ``resumes``: the port's cursor comes from an earlier request, so that a refusal is CURSOR_EXPIRED.
+        """
         needed = columns | self._rule_columns
         if self.port.capabilities.select:
             names = tuple(self.product.columns[index].name for index in sorted(needed))
             read = replace(read, select=names or self.product.primary_key or None)
-        body = await self._body(read)
+        body = await self._body(read, resumes=resumes)
         decode = self._decoders.decoder(needed).decode
         try:
             self.budget.spend(body)
@@ -152,7 +157,7 @@ class Pages:
         except GatewayError as error:
             raise self._error(error.code.name, error.message, plain=True) from None
 
-    async def _body(self, read: Read) -> bytes:
+    async def _body(self, read: Read, *, resumes: bool) -> bytes:
         started = time.perf_counter()
         outcome = "ok"
         try:
@@ -165,12 +170,9 @@ class Pages:
         except PortBrokenPromiseError as error:
             outcome = "invalid"
             raise self.invalid(error.reason) from error
-        except ReadInvalidError as error:
-            outcome = "refused"
-            raise self._error("LIMIT_EXCEEDED", "takes no question of this size", hint="Ask with fewer or shorter values.") from error
         except PortRefusedError as error:
             outcome = "refused"
-            raise self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason) from error
+            raise self._refusal(error, resumes=resumes) from error
         except PortError as error:
             if error.reason == "timeout" and self.budget.is_over():
                 outcome = "deadline"
@@ -196,6 +198,13 @@ class Pages:
 
     # -- refusals ----------------------------------------------------------------------------------------------------------
 
+    def _refusal(self, error: PortRefusedError, *, resumes: bool) -> GatewayError:
+        if error.reason == "bad_cursor" or (resumes and error.status in _CURSOR_STATUSES):
+            return GatewayError("CURSOR_EXPIRED", f"The port {self.port.name} of {self.product.id} no longer knows the cursor's place.")
+        if isinstance(error, ReadInvalidError):
+            return self._error("LIMIT_EXCEEDED", "takes no question of this size", hint="Ask with fewer or shorter values.")
+        return self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason)
+
     def cannot(self, what: str, remedy: str) -> GatewayError:
         """Make the refusal of something that the port cannot do."""
         owner = self.product.contract.metadata.owner
@@ -217,12 +226,30 @@ class Walk:
     **Raises** `GatewayError` PORT_CANNOT beyond the scan budget, UPSTREAM_INVALID where a port leads nowhere.
     """
 
-    __slots__ = ("_columns", "_empty", "_has_begun", "_is_over", "_must", "_next", "_pages", "_read", "_scanned", "_seen", "at")
+    __slots__ = (
+        "_columns",
+        "_empty",
+        "_ends",
+        "_has_begun",
+        "_is_over",
+        "_keys",
+        "_must",
+        "_next",
+        "_pages",
+        "_read",
+        "_scanned",
+        "_seen",
+        "at",
+    )
 
     def __init__(self, pages: Pages, read: Read, columns: frozenset[int], must: frozenset[int]) -> None:
         self._pages = pages
         self._read = read
-        self._columns = columns
+        # Rows have keys, so no two pages begin and end with the same ones; level 1 is believed to page by them.
+        keys = pages.product.primary_key if pages.port.capabilities.level == 0 else ()
+        self._keys = [pages.cells.of(name) for name in keys]
+        self._columns = columns | pages.cells.indices(keys)
+        self._ends: set[tuple[Any, ...]] = set()
         self._must = must
         self._next = self.at = read.cursor
         self._seen: set[str | None] = {read.cursor}
@@ -239,7 +266,7 @@ class Walk:
             read = replace(read, cursor=self._next, count=False)
             # Reads may answer at once from a cache or in process: other requests get their turn between pages all the same.
             await asyncio.sleep(0)
-        page = await pages.one(read, self._columns, must=self._must)
+        page = await pages.one(read, self._columns, must=self._must, resumes=not self._has_begun and read.cursor is not None)
         self._scanned += len(page.rows) + page.dropped + len(page.groups or ())
         rows_max = pages.budget.bounds.scan_rows_max
         if self._scanned > rows_max:
@@ -251,6 +278,11 @@ class Walk:
         return page
 
     def _go_on(self, page: Page, cursor: str) -> None:
+        if self._keys and page.rows:
+            ends = (len(page.rows), *(key(page.rows[at]) for at in (0, -1) for key in self._keys))
+            if None not in ends and ends in self._ends:
+                raise self._pages.invalid("a page that repeats")
+            self._ends.add(ends)
         self._empty = 0 if page.rows or page.dropped or page.groups else self._empty + 1
         self._next = cursor
 

@@ -466,3 +466,24 @@ async def test_a_port_goes_by_its_name_in_the_contract_and_says_what_it_serves()
     ]
     for port in ports:
         await port.aclose()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"code": "BAD_CURSOR", "detail": "..."}', "bad_cursor"),
+        (b'{"code": "INVALID_READ"}', "http_400"),
+        (b'{"code": 7}', "http_400"),
+        (b"BAD_CURSOR", "http_400"),
+    ],
+)
+async def test_a_cursor_that_the_endpoint_does_not_know_is_told_from_other_refusals(body: bytes, reason: str) -> None:
+    async def answer(visit: Visit) -> None:
+        await visit.answer(body, "400 Bad Request", headers=("Content-Type: application/problem+json",))
+
+    async with CrookedServer(answer) as server:
+        port = opened(server)
+        with pytest.raises(PortRefusedError) as caught:
+            await port.read(Read(cursor="x"), CALL)
+        assert (caught.value.reason, caught.value.status) == (reason, 400)
+        await port.aclose()
