@@ -15,6 +15,7 @@ from typing import Any
 __all__ = [
     "FALSE",
     "TRUE",
+    "Among",
     "And",
     "Claim",
     "Compare",
@@ -62,6 +63,17 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
+class Among:
+    """The cells of ``columns``, together, are one of ``values``; unknown if one of them is null.
+
+    For keys of several columns, which no tree of comparisons says as shortly. The wire has no words for it: who holds the rows tests it.
+    """
+
+    columns: tuple[str, ...]
+    values: frozenset[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All hold; of none: true."""
 
@@ -82,7 +94,7 @@ class Not:
     part: Predicate
 
 
-Predicate = Compare | And | Or | Not
+Predicate = Compare | Among | And | Or | Not
 TRUE = And(())
 FALSE = Or(())
 
@@ -112,6 +124,8 @@ def columns_of(predicate: Predicate) -> frozenset[str]:
     match predicate:
         case Compare(column=column):
             return frozenset((column,))
+        case Among(columns=columns):
+            return frozenset(columns)
         case And(parts=parts) | Or(parts=parts):
             return frozenset().union(*map(columns_of, parts))
         case Not(part=part):
@@ -139,6 +153,8 @@ def compile_test(predicate: Predicate, cell_of: Callable[[str], Callable[[Any], 
     match predicate:
         case Compare(column=column, operator=op, value=value):
             return _comparison(cell_of(column), op, value)
+        case Among(columns=columns, values=values):
+            return _membership(tuple(cell_of(column) for column in columns), values)
         case Not(part=part):
             inner = compile_test(part, cell_of)
             return lambda row: None if (known := inner(row)) is None else not known
@@ -165,6 +181,14 @@ def _comparison(cell: Callable[[Any], Any], op: Operator, value: Any) -> Test:
         return lambda row: None if (found := cell(row)) is None else found not in unwanted
     holds = _BINARY[op]
     return lambda row: None if (found := cell(row)) is None else holds(found, value)
+
+
+def _membership(cells: tuple[Callable[[Any], Any], ...], values: frozenset[tuple[Any, ...]]) -> Test:
+    def test(row: Any) -> bool | None:
+        key = tuple([cell(row) for cell in cells])
+        return None if None in key else key in values
+
+    return test
 
 
 def _all(tests: tuple[Test, ...], row: Any) -> bool | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.predicates import And, Compare, Not, Or, Predicate
+from contracts.predicates import Among, And, Compare, Not, Or, Predicate
 from domain_adapters.errors import PortCannotError
 from domain_adapters.port import Capabilities, Read
 
@@ -49,6 +49,8 @@ def _lacking_test(predicate: Predicate, can: Capabilities) -> str | None:
             if can.tests(column, op):
                 return None
             return "filterColumns" if op in can.operators else "operators"
+        case Among():
+            return "operators"
         case And(parts=()):
             return None
         case Not(part=part):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.fields import Kind, Scalar, Unit
-from contracts.predicates import And, Compare, Not, Operator, Or, Predicate
+from contracts.predicates import Among, And, Compare, Not, Operator, Or, Predicate
 from domain_adapters.algebra import is_sortable, operators_of
 from domain_adapters.columns import Column, quoted
 from domain_adapters.errors import ReadInvalidError
@@ -121,6 +121,8 @@ def predicate_sql(predicate: Predicate, columns: Mapping[str, Column], params: l
     match predicate:
         case Compare():
             return _compare_sql(predicate, columns, params)
+        case Among():
+            raise ReadInvalidError("keys of several columns are asked for by keys, not by a condition")
         case Not(part=part):
             return f"(NOT {predicate_sql(part, columns, params, depth + 1)})"
         case And(parts=()):

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from contracts.predicates import And, Compare, Not, Operator, Or, Predicate
+from contracts.predicates import Among, And, Compare, Not, Operator, Or, Predicate
 from domain_adapters.algebra import AGGREGATES, TRUNCATIONS
-from domain_adapters.errors import PortBrokenPromiseError
+from domain_adapters.errors import PortBrokenPromiseError, PortCannotError
 from domain_adapters.port import Capabilities, Nulls, Order, Read
 from domain_adapters.query import decode_read
 
@@ -101,6 +101,8 @@ def encode_predicate(predicate: Predicate) -> dict[str, Any]:
     match predicate:
         case Compare(column=column, operator=op, value=value):
             return {"col": column, "op": op.value, "value": value}
+        case Among():
+            raise PortCannotError("the protocol asks for keys of several columns by keys, not by a condition", reason="among")
         case And(parts=parts):
             return {"and": [encode_predicate(part) for part in parts]}
         case Or(parts=parts):

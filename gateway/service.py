@@ -232,6 +232,8 @@ def _bounds(settings: Settings) -> Bounds:
         stream_rows_max=limits.stream_rows_max,
         scan_rows_max=limits.scan_rows_max,
         keys_max=limits.keys_max,
+        links_max=limits.links_max,
+        link_depth_max=limits.link_depth_max,
         upstream_timeout_s=settings.timeouts.upstream_s,
         body_max_bytes=settings.upstream.page_max_bytes,
         request_bytes_max=settings.upstream.request_max_bytes,

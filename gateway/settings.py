@@ -171,6 +171,8 @@ class Limits(Section):
     stream_rows_max: Positive = Field(10_000_000, description="Largest `first` of a list asked for as CSV, JSON lines or Arrow.")
     scan_rows_max: Positive = Field(200_000, description="Rows the gateway may read to do what a port cannot.")
     keys_max: Positive = Field(10_000, description="Keys passed from one product to the next in one operation.")
+    links_max: Positive = Field(20, description="Conditions on related products in one operation.")
+    link_depth_max: Positive = Field(4, description="Relationships that one condition follows one after another.")
 
 
 class TimeoutSettings(Section):

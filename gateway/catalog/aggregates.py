@@ -64,8 +64,8 @@ class Scope(Protocol):
     def filter_of(self, product: Product, column: Column) -> GraphQLInputObjectType:
         """Give the filter of a column."""
 
-    def where_of(self, product: Product) -> GraphQLInputObjectType | None:
-        """Give a product's ``where``, None if nothing can stand in it."""
+    def where_of(self, product: Product) -> GraphQLInputObjectType:
+        """Give a product's ``where``."""
 
 
 class AggregateTypes:
@@ -147,8 +147,7 @@ class AggregateTypes:
             "after": GraphQLArgument(GraphQLString, description="A cursor of an earlier group."),
             "timeZone": GraphQLArgument(GraphQLString, description="IANA name of the zone in which instants are cut; UTC unless said."),
         }
-        if (where := self._scope.where_of(product)) is not None:
-            arguments["where"] = GraphQLArgument(where, description="Narrows the rows further.")
+        arguments["where"] = GraphQLArgument(self._scope.where_of(product), description="Narrows the rows further.")
         group = GraphQLNonNull(self._output(f"{name}_Group", fields))
         text = "Totals per group. A row without a visible partner counts under null keys."
         return GraphQLField(GraphQLList(group), arguments, description=text)

@@ -32,6 +32,7 @@ __all__ = [
     "filter_type",
     "is_graphql_enumeration",
     "key_type",
+    "list_condition_type",
     "order_type",
     "output_scalar",
     "scalar_filter",
@@ -114,11 +115,17 @@ def filter_type(column: Column, enumeration: Callable[[Enumeration], GraphQLEnum
             return symbol_filter()
 
 
-def where_type(product: Product, usable: tuple[Column, ...], filters: Callable[[Column], GraphQLInputObjectType]) -> GraphQLInputObjectType:
-    """Build a product's ``where`` input over the columns that may be used."""
+def where_type(
+    product: Product,
+    usable: tuple[Column, ...],
+    filters: Callable[[Column], GraphQLInputObjectType],
+    partners: Callable[[], dict[str, GraphQLInputObjectType]] = dict,
+) -> GraphQLInputObjectType:
+    """Build a product's ``where`` input over the columns that may be used; ``partners``: the conditions on related products, by name."""
 
     def fields() -> dict[str, GraphQLInputField]:
         found = {column.graphql_name: GraphQLInputField(filters(column)) for column in usable}
+        found |= {name: GraphQLInputField(type_) for name, type_ in partners().items()}
         for name in ("and", "or"):
             found[name] = GraphQLInputField(GraphQLList(GraphQLNonNull(where)))
         found["not"] = GraphQLInputField(where)
@@ -126,6 +133,18 @@ def where_type(product: Product, usable: tuple[Column, ...], filters: Callable[[
 
     where = GraphQLInputObjectType(f"{product.type_name}Where", fields, description="All that is given must hold.")
     return where
+
+
+def list_condition_type(target: Product, where: GraphQLInputObjectType) -> GraphQLInputObjectType:
+    """Build the condition on a list of partners in ``target``."""
+    return GraphQLInputObjectType(
+        f"{target.type_name}_ListWhere",
+        {
+            "some": GraphQLInputField(where, description="There is a partner, visible to you, for which this holds."),
+            "none": GraphQLInputField(where, description="There is no such partner."),
+        },
+        description="All that is given must hold.",
+    )
 
 
 def order_type(product: Product, usable: tuple[Column, ...]) -> GraphQLInputObjectType:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, SelectionSetNode
 
+from gateway.catalog.mentions import NO_TRACE, Mention, Mentions, Trace
 from gateway.catalog.snapshot import Domain, Product, Relation, Snapshot
 from gateway.governance.ruling import ProductRuling, Standing
 
@@ -28,12 +29,14 @@ _PLAIN = frozenset({"nodes", "edges", "pageInfo", "totalCount", "metadata", "__t
 class Reach:
     """What a text names. ``roots``: domain field -> product fields asked there; ``links``: product id -> relationship names followed.
 
+    ``filters``: product id -> relationship names that conditions on it follow.
     ``totals``: (product id, `TOTALS` that its connections are asked for). ``forbidden``: listed products named at the root without
     access. ``introspects``: asks for ``__schema`` or ``__type``.
     """
 
     roots: dict[str, set[str]] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
+    filters: dict[str, set[str]] = field(default_factory=dict)
     totals: set[tuple[str, str]] = field(default_factory=set)
     forbidden: dict[str, Product] = field(default_factory=dict)
     introspects: bool = False
@@ -44,24 +47,32 @@ class Reach:
         return (
             tuple(sorted((name, tuple(sorted(fields))) for name, fields in self.roots.items())),
             tuple(sorted((id_, tuple(sorted(names))) for id_, names in self.links.items())),
+            tuple(sorted((id_, tuple(sorted(names))) for id_, names in self.filters.items())),
             tuple(sorted(self.totals)),
         )
 
 
 def reach_of(
-    snapshot: Snapshot, ruling_of: RulingOf, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+    snapshot: Snapshot,
+    ruling_of: RulingOf,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    trace: Trace = NO_TRACE,
 ) -> Reach:
-    """Find what ``operation`` names. What is hidden from the view is treated as a misspelling."""
-    walk = _Walk(snapshot, ruling_of, fragments)
+    """Find what ``operation`` names, with variables of this ``trace``. What is hidden from the view is treated as a misspelling."""
+    walk = _Walk(snapshot, ruling_of, fragments, Mentions(snapshot, operation, trace))
     walk.root(operation.selection_set)
     return walk.reach
 
 
 class _Walk:
-    def __init__(self, snapshot: Snapshot, ruling_of: RulingOf, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, ruling_of: RulingOf, fragments: Mapping[str, FragmentDefinitionNode], mentions: Mentions
+    ) -> None:
         self.snapshot = snapshot
         self.ruling_of = ruling_of
         self.fragments = fragments
+        self.mentions = mentions
         self.reach = Reach()
         self._seen: set[tuple[str, str, str]] = set()
 
@@ -102,6 +113,7 @@ class _Walk:
             return
         self.reach.roots[domain.graphql_name].add(name)
         self.reach.links.setdefault(product.id, set())
+        self._filtered(product, self.mentions.of(product, node))
         if node.selection_set is not None:
             (self._row if by_key else self._connection)(product, node.selection_set)
 
@@ -119,6 +131,7 @@ class _Walk:
                 case "edges":
                     self._each(node.selection_set, ("edge", product.id), edge)
                 case "groups":
+                    self._filtered(product, self.mentions.of(product, node))
                     # Variables may say what to group by, so all that is one step away is there.
                     for relation in product.relations:
                         self._follow(product, relation)
@@ -133,6 +146,15 @@ class _Walk:
                 self._row(product, node.selection_set)
 
         self._each(selections, ("connection", product.id), visit)
+
+    def _filtered(self, product: Product, mentions: tuple[Mention, ...]) -> None:
+        """Let conditions follow relationships, as far as the view knows of where they lead."""
+        for mention in mentions:
+            target = self.snapshot.products[mention.relation.target]
+            if self.ruling_of(target).standing is not Standing.HIDDEN:
+                self.reach.filters.setdefault(product.id, set()).add(mention.relation.graphql_name)
+                self.reach.links.setdefault(target.id, set())
+                self._filtered(target, mention.below)
 
     def _follow(self, product: Product, relation: Relation) -> Product | None:
         """Let groups follow a relationship, if it leads to one partner and the view knows of it."""
@@ -161,6 +183,7 @@ class _Walk:
                 return
             self.reach.links.setdefault(product.id, set()).add(relation.graphql_name)
             self.reach.links.setdefault(target.id, set())
+            self._filtered(target, self.mentions.of(target, node))
             (self._connection if relation.many else self._row)(target, node.selection_set)
 
         self._each(selections, ("row", product.id), visit)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
 
+from gateway.catalog.mentions import followable
 from gateway.catalog.reach import TOTALS, Reach, RulingOf
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.errors import GatewayError
@@ -53,4 +54,5 @@ def scope_of(snapshot: Snapshot, ruling_of: RulingOf, globs: Iterable[str], *, p
         reach.totals.update((product.id, name) for name in TOTALS)
     for id_, product in found.items():
         reach.links[id_] = {it.graphql_name for it in product.relations if it.target in found}
+        reach.filters[id_] = {it.graphql_name for it in followable(product) if it.target in found}
     return Scope(found, reach)

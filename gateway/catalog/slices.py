@@ -30,7 +30,15 @@ from graphql import (
 
 from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar
 from gateway.catalog.aggregates import AggregateTypes
-from gateway.catalog.inputs import filter_type, is_graphql_enumeration, key_type, order_type, scalar_of_kind, where_type
+from gateway.catalog.inputs import (
+    filter_type,
+    is_graphql_enumeration,
+    key_type,
+    list_condition_type,
+    order_type,
+    scalar_of_kind,
+    where_type,
+)
 from gateway.catalog.names import column_name, type_name
 from gateway.catalog.reach import TOTALS, Reach, RulingOf
 from gateway.catalog.require_slo import DIRECTIVES
@@ -140,7 +148,7 @@ class SliceTypes:
 
     def entrances(self, product: Product) -> list[GraphQLNamedType]:
         """List the types through which a product's others are reached: from the root, and from its neighbours."""
-        found: list[GraphQLNamedType] = [self._connection(product), *self._aggregates.entrances(product)]
+        found: list[GraphQLNamedType] = [self._connection(product), self._list_condition(product), *self._aggregates.entrances(product)]
         domain = self.snapshot.domains[product.domain_field]
         fields = self._root_fields(domain.products, product.graphql_name) | self._root_fields(
             domain.products, f"{product.graphql_name}ByKey"
@@ -173,11 +181,10 @@ class SliceTypes:
             arguments["since"] = GraphQLArgument(
                 scalar_of_kind(Kind.INSTANT), description=f"Only rows with {updated} at or after this instant."
             )
+        # Also where no column can stand in it: conditions may follow relationships, which only their names in a text bring here.
+        arguments["where"] = GraphQLArgument(self.where_of(product))
         if usable:
-            where = self.where_of(product)
-            assert where is not None
             order = self._input("order", product, lambda: order_type(product, usable))
-            arguments["where"] = GraphQLArgument(where)
             arguments["orderBy"] = GraphQLArgument(GraphQLList(GraphQLNonNull(order)))
         reason = f"Use {product.graphql_name.rsplit('V', 1)[0]}." if product.deprecated else None
         return GraphQLField(self._connection(product), arguments, description=description, deprecation_reason=reason)
@@ -233,12 +240,26 @@ class SliceTypes:
         """Give the filter of a column."""
         return self._filter(product, column)
 
-    def where_of(self, product: Product) -> GraphQLInputObjectType | None:
-        """Give a product's ``where``, None if nothing can stand in it."""
+    def where_of(self, product: Product) -> GraphQLInputObjectType:
+        """Give a product's ``where``."""
         usable = usable_columns(product, self.ruling_of(product), wide=self.wide)
-        if not usable:
-            return None
-        return self._input("where", product, lambda: where_type(product, usable, lambda column: self._filter(product, column)))
+
+        def partners() -> dict[str, GraphQLInputObjectType]:
+            return {it.graphql_name: self._partner_condition(it, target) for it, target in self._filter_partners(product)}
+
+        return self._input("where", product, lambda: where_type(product, usable, lambda column: self._filter(product, column), partners))
+
+    def _partner_condition(self, relation: Relation, target: Product) -> GraphQLInputObjectType:
+        return self._list_condition(target) if relation.many else self.where_of(target)
+
+    def _list_condition(self, target: Product) -> GraphQLInputObjectType:
+        return self._input("list", target, lambda: list_condition_type(target, self.where_of(target)))
+
+    def _filter_partners(self, product: Product) -> list[tuple[Relation, Product]]:
+        """List the relationships that conditions may follow."""
+        named = [product.relation_by_name[name] for name in sorted(self.reach.filters.get(product.id, ()))]
+        found = [(relation, self.snapshot.products[relation.target]) for relation in named]
+        return [(relation, target) for relation, target in found if self.wide or self.ruling_of(target).standing is Standing.SERVED]
 
     # -- rows --------------------------------------------------------------------------------------------------------------
 

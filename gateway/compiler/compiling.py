@@ -13,7 +13,7 @@ import msgspec
 
 from contracts.masks import MaskKind
 from gateway.catalog.snapshot import Product, Relation
-from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape, TotalsStep
+from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, LinkStep, PartnerStep, RowShape, TotalsStep
 from gateway.compiler.plan import (
     ColumnPick,
     ConnectionPick,
@@ -23,6 +23,7 @@ from gateway.compiler.plan import (
     DomainPick,
     EdgesPick,
     ForeignPick,
+    LinkPick,
     MetadataPick,
     PageInfoPick,
     PartnerPick,
@@ -148,6 +149,7 @@ class _Compiling:
         shows_places = cursors or bool(page_names & {"startCursor", "endCursor"})
         # Edges without anything in them still are as many as there are rows.
         has_edges = any(isinstance(part, EdgesPick) for part in pick.parts)
+        links = tuple(self._link(it, pick.path) for it in pick.links)
         return ConnectionStep(
             product,
             self.ruling_of(product),
@@ -163,10 +165,19 @@ class _Compiling:
             cursors=shows_places,
             wants_rows=bool(shapes) or shows_places or has_edges or "hasNextPage" in page_names,
             binding=_binding(product, self.ruling_of(product)),
-            totals=tuple(self._totals(pick, part, target) for part in pick.parts if isinstance(part, (AggregatePick, GroupsPick))),
+            totals=tuple(self._totals(pick, part, target, links) for part in pick.parts if isinstance(part, (AggregatePick, GroupsPick))),
+            links=links,
         )
 
-    def _totals(self, pick: ConnectionPick, part: TotalsPick, target: tuple[int, ...]) -> TotalsStep:
+    def _link(self, pick: LinkPick, path: tuple[str, ...]) -> LinkStep:
+        """Compile what a condition follows: its products are read for the list at ``path``."""
+        product = pick.product
+        self._note(product, path)
+        target = _indices(product, pick.relation.target_columns)
+        below = tuple(self._link(it, path) for it in pick.links)
+        return LinkStep(product, self.ruling_of(product), path, frozenset(target), target, pick.unusable, pick.relation, below)
+
+    def _totals(self, pick: ConnectionPick, part: TotalsPick, target: tuple[int, ...], links: tuple[LinkStep, ...]) -> TotalsStep:
         partners = part.partners if isinstance(part, GroupsPick) else ()
         return TotalsStep(
             pick.product,
@@ -178,6 +189,7 @@ class _Compiling:
             pick=part,
             partners=partners,
             partner_rulings={it.id: self.ruling_of(it) for it in partners},
+            links=links,
         )
 
     def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:
@@ -205,7 +217,9 @@ class _Compiling:
         return Child(relation, _indices(product, relation.own_columns), step)
 
     def _note(self, product: Product, path: tuple[str, ...]) -> None:
-        self.paths.setdefault(product.id, []).append(".".join(path))
+        shown = ".".join(path)
+        if shown not in (known := self.paths.setdefault(product.id, [])):
+            known.append(shown)
 
 
 def _binding(product: Product, ruling: ProductRuling) -> bytes:

@@ -5,7 +5,7 @@ Made by `gateway.compiler.compiling`, run by the engine. Everything here is deci
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,19 @@ from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
 from gateway.governance.rule import RuledPlan
 from gateway.governance.ruling import ProductRuling
 
-__all__ = ["Child", "ConnectionStep", "Executable", "KeyStep", "PartnerStep", "RowShape", "Step", "TotalsStep", "row_attribute"]
+__all__ = [
+    "Child",
+    "ConnectionStep",
+    "Executable",
+    "KeyStep",
+    "LinkStep",
+    "PartnerStep",
+    "RowShape",
+    "Step",
+    "TotalsStep",
+    "row_attribute",
+    "steps_below",
+]
 
 Shape = Callable[[Sequence[Any], Sequence["Partners"], Sequence[Callable[[Any], bool | None]]], list[Any]]
 """(rows, one `Partners` per child, one test per row rule) -> one output object per row, same order."""
@@ -75,6 +87,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkStep(Step):
+    """A relationship that conditions of a list follow; ``columns`` are those of its key. ``links``: those followed from there."""
+
+    relation: Relation
+    links: tuple[LinkStep, ...]
+
+
+def steps_below(links: Iterable[LinkStep]) -> Iterator[LinkStep]:
+    """List steps and all those inside them."""
+    for link in links:
+        yield link
+        yield from steps_below(link.links)
+
+
+@dataclass(frozen=True, slots=True)
 class PartnerStep(Step):
     """The to-one partners of a batch of parents."""
 
@@ -99,6 +126,8 @@ class TotalsStep(Step):
     pick: TotalsPick
     partners: tuple[Product, ...]
     partner_rulings: Mapping[str, ProductRuling]
+    links: tuple[LinkStep, ...] = ()
+    """What conditions on the connection and on its groups follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +147,8 @@ class ConnectionStep(Step):
     """Digest of what cursors of this list belong to, as far as it is known before a request."""
     totals: tuple[TotalsStep, ...] = ()
     """One per ``aggregate`` and ``groups``, in the order of ``parts``."""
+    links: tuple[LinkStep, ...] = ()
+    """The relationships that its conditions follow."""
 
     @property
     def is_bare(self) -> bool:

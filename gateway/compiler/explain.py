@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from contracts.predicates import TRUE
+from contracts.predicates import TRUE, Operator
 from domain_adapters.port import Port
 from gateway.catalog.snapshot import Product, Snapshot
-from gateway.compiler.executable import ConnectionStep, DomainSteps, Executable, KeyStep, PartnerStep, RowShape, TotalsStep
+from gateway.compiler.executable import (
+    ConnectionStep,
+    DomainSteps,
+    Executable,
+    KeyStep,
+    LinkStep,
+    PartnerStep,
+    RowShape,
+    TotalsStep,
+    steps_below,
+)
 from gateway.compiler.plan import Demand
 from gateway.compiler.totals import GroupsPick, KeyPick, measures_of
 from gateway.governance.rule import Receipt
@@ -69,6 +79,8 @@ def _step(step: ConnectionStep | KeyStep | PartnerStep, depth: int) -> Iterator[
         yield f"{indent}  keys: {keys} ({'one batched read' if batched else 'found by scanning: the port knows no look-up by keys'})"
     if isinstance(step, ConnectionStep):
         yield f"{indent}  arguments: {', '.join(step.arguments) or 'none'}; {_pushed(step, port)}"
+        for link in step.links:
+            yield from _link(link, step.product, indent + "  ")
         if step.counts:
             yield f"{indent}  totalCount: {_counted(step.ruling, port)}"
         for it in step.totals:
@@ -79,6 +91,26 @@ def _step(step: ConnectionStep | KeyStep | PartnerStep, depth: int) -> Iterator[
     for shape in shapes:
         for child in shape.children:
             yield from _step(child.step, depth + 1)
+
+
+def _link(link: LinkStep, product: Product, indent: str) -> Iterator[str]:
+    port, own = _first(link.product), _first(product)
+    keys, names = ", ".join(link.relation.target_columns), ", ".join(link.relation.own_columns)
+    partners = f"{link.product.id}@{link.product.contract.metadata.version} through {_port(port)}"
+    yield f"{indent}where {link.relation.graphql_name}: first, the {keys} of what matches in {partners}"
+    if own is None or not all(own.capabilities.tests(name, Operator.IN) for name in link.relation.own_columns):
+        applied = "applied here"
+    else:
+        applied = "pushed" if len(link.relation.pairs) == 1 else "pushed one by one, and applied here together"
+    yield f"{indent}  then {names} among them, {applied}; if those are too many, the list's own {names} are looked up there"
+    if not _sees_all_rows(link.ruling):
+        yield f"{indent}  row rule: pushed where the port can, and applied again to every row here"
+    for below in link.links:
+        yield from _link(below, link.product, indent + "  ")
+
+
+def _first(product: Product) -> Port | None:
+    return product.ports[0] if product.ports else None
 
 
 def _port(port: Port | None) -> str:
@@ -164,7 +196,7 @@ def _own_calls(step: ConnectionStep | KeyStep | PartnerStep) -> int:
         return 0
     if not isinstance(step, ConnectionStep):
         return 1
-    return (0 if step.is_bare else _page_calls(step)) + len(step.totals)
+    return (0 if step.is_bare else _page_calls(step)) + len(step.totals) + sum(bool(it.product.ports) for it in steps_below(step.links))
 
 
 def _page_calls(step: ConnectionStep) -> int:

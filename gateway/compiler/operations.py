@@ -28,6 +28,7 @@ from graphql import (
 )
 
 from contracts.model import Contract
+from gateway.catalog.mentions import NO_TRACE, Trace, relation_names, trace_of
 from gateway.catalog.reach import Reach, RulingOf, reach_of
 from gateway.catalog.slices import Slice, Slices
 from gateway.catalog.snapshot import Product, Snapshot
@@ -71,7 +72,7 @@ class Checked:
     literal_types: tuple[GraphQLInputType | None, ...]
     long_as_text: bool
     coerce: Callable[[Mapping[str, Any]], dict[str, Any]]
-    executables: Recent[tuple[bool, ...], Executable] = field(default_factory=lambda: Recent(_VECTORS_MAX))
+    executables: Recent[tuple[tuple[bool, ...], Trace], Executable] = field(default_factory=lambda: Recent(_VECTORS_MAX))
     entry: Entry | None = None
 
     def size_bytes(self) -> int:
@@ -81,7 +82,10 @@ class Checked:
 
 @dataclass(slots=True, eq=False)
 class Prepared:
-    """A text ready to run: its checked shape, and its own literals, coerced. ``conditions``: variables that @skip and @include read."""
+    """A text ready to run: its checked shape, and its own literals, coerced. ``conditions``: variables that @skip and @include read.
+
+    ``trace``: the relationships that the variables it was prepared for name.
+    """
 
     checked: Checked
     text: str
@@ -89,6 +93,7 @@ class Prepared:
     literals: tuple[Any, ...]
     conditions: tuple[str, ...]
     takes_variables: bool
+    trace: Trace
     entry: Entry | None = None
 
     def size_bytes(self) -> int:
@@ -96,7 +101,7 @@ class Prepared:
         return _PREPARED_BASE_BYTES + sys.getsizeof(self.text) * (2 if self.literals else 1)
 
 
-_Key = tuple[str, str | None, Ruler, bool]
+_Key = tuple[str, str | None, Ruler, bool, Trace]
 # Measured with tracemalloc over generated operations (tests/property/test_kept_operations.py holds the sum to it).
 _CHECKED_BASE_BYTES = 3_500
 _PREPARED_BASE_BYTES = 1_500
@@ -122,6 +127,7 @@ class Operations:
         self._limits = limits
         self._on_compiled = on_compiled
         self._kept = Kept(kept_max_bytes)
+        self._relation_names = relation_names(snapshot)
         self._texts: dict[_Key, Prepared] = {}
         self._shapes: dict[tuple[object, ...], tuple[Checked, tuple[ProductRuling, ...]]] = {}
         # INVARIANT: only hashes stand here, so that sightings weigh next to nothing.
@@ -133,15 +139,21 @@ class Operations:
         """Return the bytes that kept operations are reckoned at."""
         return self._kept.size_bytes
 
-    def find(self, text: str, name: str | None, view: Ruler, *, long_as_text: bool) -> Prepared | None:
+    def trace(self, variables: Mapping[str, Any] | None) -> Trace:
+        """Say which relationships a request's variables may name, which is part of what is prepared for it."""
+        return trace_of(variables, self._relation_names)
+
+    def find(self, text: str, name: str | None, view: Ruler, *, long_as_text: bool, trace: Trace = NO_TRACE) -> Prepared | None:
         """Look up a text that was prepared before for this view."""
-        found = self._texts.get((text, name, view, long_as_text))
+        found = self._texts.get((text, name, view, long_as_text, trace))
         if found is None or (shape := found.checked.entry) is None or found.entry is None:
             return None
         found.entry.used = shape.used = True
         return found
 
-    def prepare(self, text: str, name: str | None, view: Ruler, *, long_as_text: bool, owner: str = "") -> Prepared:
+    def prepare(
+        self, text: str, name: str | None, view: Ruler, *, long_as_text: bool, owner: str = "", trace: Trace = NO_TRACE
+    ) -> Prepared:
         """Prepare a text: read, check (or find its shape checked), coerce its literals. ``owner``: the caller who is charged for it.
 
         **Raises** `GatewayError` of any caller's code.
@@ -149,11 +161,11 @@ class Operations:
         document = self.document(text, name)
         if document.operation.operation is not OperationType.QUERY:
             raise GatewayError("GRAPHQL_VALIDATION_FAILED", f"This mesh serves queries only, not {document.operation.operation.value}s.")
-        checked = self._checked(document, view, long_as_text=long_as_text, owner=owner)
+        checked = self._checked(document, view, trace, long_as_text=long_as_text, owner=owner)
         takes_variables = bool(document.operation.variable_definitions)
-        prepared = Prepared(checked, text, name, self._literals(checked, document), document.conditions, takes_variables)
+        prepared = Prepared(checked, text, name, self._literals(checked, document), document.conditions, takes_variables, trace)
         if self._seen_before((text, name)) and checked.entry is not None:
-            self._keep_text((text, name, view, long_as_text), prepared, owner)
+            self._keep_text((text, name, view, long_as_text, trace), prepared, owner)
         return prepared
 
     def document(self, text: str, name: str | None) -> Document:
@@ -186,23 +198,23 @@ class Operations:
             if variables.get(name, False) is None:
                 raise GatewayError("BAD_USER_INPUT", f'Variable "${name}" is null, but @skip or @include reads it.')
         vector = tuple([bool(variables.get(name)) for name in names])
-        found = checked.executables.get(vector)
+        found = checked.executables.get((vector, prepared.trace))
         if found is None:
             found = self._compiled(prepared, dict(zip(names, vector, strict=True)))
-            checked.executables.put(vector, found)
+            checked.executables.put((vector, prepared.trace), found)
             if checked.entry is not None:
                 self._kept.resize(checked.entry, checked.size_bytes())
         return found
 
     # -- stages ------------------------------------------------------------------------------------------------------------
 
-    def _checked(self, document: Document, view: Ruler, *, long_as_text: bool, owner: str) -> Checked:
+    def _checked(self, document: Document, view: Ruler, trace: Trace, *, long_as_text: bool, owner: str) -> Checked:
         def ruling_of(product: Product) -> ProductRuling:
             return view.ruling(product.contract)
 
-        reach = reach_of(self._snapshot, ruling_of, document.operation, document.fragments)
+        reach = reach_of(self._snapshot, ruling_of, document.operation, document.fragments, trace)
         for others in _other_operations(document):
-            _merge(reach, reach_of(self._snapshot, ruling_of, others, document.fragments))
+            _merge(reach, reach_of(self._snapshot, ruling_of, others, document.fragments, trace))
         if reach.forbidden:
             raise forbidden(reach.forbidden.values())
         rulings = tuple(ruling_of(self._snapshot.products[id_]) for id_ in sorted(reach.links))
@@ -239,7 +251,7 @@ class Operations:
         started = time.perf_counter()
         with span("compile"):
             document = self.document(prepared.text, prepared.name)
-            plan = plan_of(document, self._slices.of(checked.reach, checked.ruling_of), self._snapshot, conditions)
+            plan = plan_of(document, self._slices.of(checked.reach, checked.ruling_of), self._snapshot, conditions, prepared.trace)
             ruled = rule(plan, checked.ruling_of)
             executable = compile_plan(ruled, checked.ruling_of, self._keys, long_as_text=checked.long_as_text)
         self._on_compiled(time.perf_counter() - started)
@@ -291,6 +303,8 @@ def _merge(reach: Reach, other: Reach) -> None:
         reach.roots.setdefault(name, set()).update(fields)
     for id_, names in other.links.items():
         reach.links.setdefault(id_, set()).update(names)
+    for id_, names in other.filters.items():
+        reach.filters.setdefault(id_, set()).update(names)
     reach.totals.update(other.totals)
     reach.forbidden.update(other.forbidden)
 

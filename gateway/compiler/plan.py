@@ -27,6 +27,7 @@ __all__ = [
     "DomainPick",
     "EdgesPick",
     "ForeignPick",
+    "LinkPick",
     "MemberPick",
     "MetadataPick",
     "NodePick",
@@ -159,11 +160,25 @@ ConnectionPart = NodesPick | EdgesPick | PageInfoPick | CountPick | MetadataPick
 
 
 @dataclass(frozen=True, slots=True)
+class LinkPick:
+    """A relationship that conditions of a list follow. ``path``: of the list, then each relationship's name after ``?``.
+
+    ``unusable`` comes from governance: columns of the partner that may not stand in the condition.
+    """
+
+    relation: Relation
+    product: Product
+    path: tuple[str, ...]
+    links: tuple[LinkPick, ...] = ()
+    unusable: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionPick:
     """A page of a product's rows: at the root, or per parent along ``relation``.
 
     ``arguments``: those given. ``ruling`` and ``unusable`` (columns that may not stand in arguments here) come from governance;
-    ``denied``: the caller has no access to the target of ``relation``.
+    ``denied``: the caller has no access to the target of ``relation``. ``links``: the relationships that its conditions follow.
     """
 
     key: str
@@ -175,6 +190,7 @@ class ConnectionPick:
     ruling: ProductRuling | None = None
     unusable: frozenset[str] = frozenset()
     denied: bool = False
+    links: tuple[LinkPick, ...] = ()
 
     @property
     def row_sets(self) -> tuple[Rows, ...]:

@@ -7,12 +7,13 @@ slice. Rejects nothing that validation passes but too much introspection; touche
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphql import (
     BooleanValueNode,
     FieldNode,
     FragmentSpreadNode,
+    GraphQLInputObjectType,
     GraphQLObjectType,
     InlineFragmentNode,
     NamedTypeNode,
@@ -23,6 +24,7 @@ from graphql import (
 )
 
 from contracts.fields import FieldType, List, Record
+from gateway.catalog.mentions import NO_TRACE, Mention, Mentions, Trace
 from gateway.catalog.names import column_name
 from gateway.catalog.slices import Slice
 from gateway.catalog.snapshot import Product, Snapshot
@@ -39,6 +41,7 @@ from gateway.compiler.plan import (
     DomainPick,
     EdgesPick,
     ForeignPick,
+    LinkPick,
     MemberPick,
     MetadataPick,
     NodePick,
@@ -61,9 +64,9 @@ _Fields = dict[str, list[FieldNode]]
 _Path = tuple[str, ...]
 
 
-def plan_of(document: Document, slice_: Slice, snapshot: Snapshot, conditions: Mapping[str, bool]) -> Plan:
-    """Plan an operation for one set of @skip/@include variables."""
-    return _Planner(document, slice_, snapshot, conditions).plan()
+def plan_of(document: Document, slice_: Slice, snapshot: Snapshot, conditions: Mapping[str, bool], trace: Trace = NO_TRACE) -> Plan:
+    """Plan an operation for one set of @skip/@include variables, and variables of this ``trace``."""
+    return _Planner(document, slice_, snapshot, conditions, Mentions(snapshot, document.operation, trace)).plan()
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class _Planner:
     slice: Slice
     snapshot: Snapshot
     conditions: Mapping[str, bool]
+    mentions: Mentions
     _products: dict[str, Product] = field(default_factory=dict)
     _demands: list[Demand] = field(default_factory=list)
 
@@ -117,6 +121,7 @@ class _Planner:
         type_ = get_named_type(definition.type)
         assert isinstance(type_, GraphQLObjectType)
         parts: list[ConnectionPart] = []
+        mentions = list(self.mentions.of(product, nodes[0]))
         for part_key, part_nodes in self._collect(type_, _sets(nodes)).items():
             match part_nodes[0].name.value:
                 case "__typename":
@@ -132,13 +137,30 @@ class _Planner:
                 case "aggregate":
                     parts.append(self._totals().aggregate(product, type_, part_nodes, (*path, part_key)))
                 case "groups":
+                    mentions.extend(self.mentions.of(product, part_nodes[0]))
                     groups = self._totals().groups(product, type_, part_nodes, (*path, part_key))
                     self._products.update({it.id: it for it in groups.partners if it.id not in self._products})
                     parts.append(groups)
                 case _:
                     parts.append(MetadataPick(part_key, self._names("ProductMetadata", part_nodes)))
         sources = argument_sources(nodes[0], definition, self.document.literal_index)
-        return ConnectionPick(key, product, sources, tuple(parts), path)
+        return ConnectionPick(key, product, sources, tuple(parts), path, links=self._links(product, mentions, path))
+
+    def _links(self, product: Product, mentions: Iterable[Mention], path: _Path) -> tuple[LinkPick, ...]:
+        """Plan what conditions follow, as far as the slice lets them."""
+        found: dict[str, list[Mention]] = {}
+        for mention in mentions:
+            found.setdefault(mention.relation.graphql_name, []).append(mention)
+        where = self.slice.schema.type_map.get(f"{product.type_name}Where")
+        picks: list[LinkPick] = []
+        for name, same in found.items():
+            if isinstance(where, GraphQLInputObjectType) and name in where.fields:
+                relation = same[0].relation
+                target = self.snapshot.products[relation.target]
+                self._products.setdefault(target.id, target)
+                below = (*path, f"?{name}")
+                picks.append(LinkPick(relation, target, below, self._links(target, [it for one in same for it in one.below], below)))
+        return tuple(picks)
 
     def _demand(self, nodes: list[FieldNode], path: _Path) -> None:
         for node in nodes:
@@ -179,7 +201,7 @@ class _Planner:
                 self._demand(nodes, child_path)
                 if relation.many:
                     connection = self._connection(key, type_, nodes, target, child_path)
-                    picks.append(ConnectionPick(key, target, connection.arguments, connection.parts, child_path, relation=relation))
+                    picks.append(replace(connection, relation=relation))
                 else:
                     self._products.setdefault(target.id, target)
                     picks.append(PartnerPick(key, relation, self._rows(target, _sets(nodes), child_path), child_path))

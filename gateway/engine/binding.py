@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any
 
 from contracts.predicates import Predicate
-from gateway.compiler.executable import ConnectionStep, Executable, TotalsStep
+from gateway.compiler.executable import ConnectionStep, Executable, TotalsStep, steps_below
 from gateway.compiler.plan import MISSING, Source
 from gateway.compiler.totals import GroupsPick
 from gateway.engine.asked import Asked
@@ -20,6 +20,7 @@ from gateway.engine.budget import Bounds
 from gateway.engine.conditions import check_usable, key_values, order_terms, where_columns, where_predicate
 from gateway.engine.grouping import Grouping
 from gateway.engine.grouping_binding import bind_totals
+from gateway.engine.links import shape_of_links
 from gateway.errors import GatewayError
 from gateway.governance.cursors import CursorCodec
 
@@ -75,13 +76,35 @@ class _Binding:
     rules: Mapping[str, tuple[Predicate, ...]]
     long_as_text: bool
     found: dict[tuple[str, ...], Bound | Grouping | tuple[Any, ...]] = field(default_factory=dict)
+    links: list[int] = field(default_factory=lambda: [0])
+    """How many conditions on related products there are."""
     guarded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """Product id -> the rows whose totals of protected columns are shown."""
 
     def connection(self, one: ConnectionStep) -> None:
-        bound = self.found[one.path] = _connection(one, self.values, self.bounds, self.decision, self.rules[one.product.id])
+        bound = self.found[one.path] = _connection(one, self.values, self.bounds, self.decision, self._rules(one))
+        if one.links:
+            self._check_links(bound.asked.where)
         for totals in one.totals:
-            self.found[totals.path] = self._grouping(one, totals, bound.asked)
+            grouping = self.found[totals.path] = self._grouping(one, totals, bound.asked)
+            if one.links and grouping.asked.where != bound.asked.where:
+                self._check_links(grouping.asked.where)
+
+    def _rules(self, step: ConnectionStep) -> Any:
+        """Give the bound row rules that decide which rows a list has."""
+        own = self.rules[step.product.id]
+        return (own, *(self.rules[it.product.id] for it in steps_below(step.links))) if step.links else own
+
+    def _check_links(self, where: Predicate) -> None:
+        count, depth = shape_of_links(where)
+        self.links[0] += count
+        for limit, found, what in (
+            ("links_max", self.links[0], "conditions on related products in one operation"),
+            ("link_depth_max", depth, "relationships followed one after another by a condition"),
+        ):
+            bound = getattr(self.bounds, limit)
+            if found > bound:
+                raise GatewayError("LIMIT_EXCEEDED", f"The limit {limit} is {bound} {what}.", limit=limit, bound=bound)
 
     def _grouping(self, connection: ConnectionStep, totals: TotalsStep, asked: Asked) -> Grouping:
         given = _given(totals.pick.arguments, self.values) if isinstance(totals.pick, GroupsPick) else {}
@@ -103,7 +126,7 @@ class _Binding:
         return replace(found, withheld=self.guarded.setdefault(connection.product.id, rows) != rows)
 
 
-def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: bytes, rules: tuple[Predicate, ...]) -> Bound:
+def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: bytes, rules: Any) -> Bound:
     given = _given(step.arguments, values)
     product = step.product
     first = given.get("first")
@@ -116,7 +139,7 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
             f"first of {'.'.join(step.path)} is over {bounds.rows_max}.",
             hint=f"Ask for at most {bounds.rows_max} rows, and page with after.",
         )
-    where = where_predicate(product, given.get("where"))
+    where = where_predicate(product, given.get("where"), step.links)
     order = order_terms(product, given.get("orderBy"))
     since = given.get("since")
     if step.unusable:

@@ -24,6 +24,8 @@ class Bounds:
     rows_max: int = 1_000
     scan_rows_max: int = 200_000
     keys_max: int = 10_000
+    links_max: int = 20
+    link_depth_max: int = 4
     upstream_timeout_s: float = 10.0
     body_max_bytes: int = 64 * 1024 * 1024
     request_bytes_max: int = 512 * 1024 * 1024

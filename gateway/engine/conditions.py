@@ -7,7 +7,7 @@ Rejects nulls where a value is needed (BAD_USER_INPUT) and columns whose ruling 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contracts.fields import Enumeration, Kind, Scalar, Unit
@@ -15,6 +15,8 @@ from contracts.predicates import TRUE, Compare, Not, Operator, Predicate, conjun
 from domain_adapters.port import Nulls, Order
 from gateway.catalog.inputs import DIRECTIONS
 from gateway.catalog.snapshot import Column, Product
+from gateway.compiler.executable import LinkStep
+from gateway.engine.links import link_of
 from gateway.errors import GatewayError
 
 __all__ = ["check_usable", "comparison", "key_values", "nanos_text", "order_terms", "where_columns", "where_predicate"]
@@ -22,34 +24,54 @@ __all__ = ["check_usable", "comparison", "key_values", "nanos_text", "order_term
 _LISTS = (Operator.IN, Operator.NOT_IN)
 
 
-def where_predicate(product: Product, value: Mapping[str, Any] | None) -> Predicate:
-    """Read a ``where`` argument; everything given must hold."""
+def where_predicate(product: Product, value: Mapping[str, Any] | None, links: Sequence[LinkStep] = ()) -> Predicate:
+    """Read a ``where`` argument; everything given must hold. ``links``: the relationships that it may follow."""
     parts: list[Predicate] = []
     for name, inner in (value or {}).items():
         if inner is None:
             raise _null(name)
         match name:
             case "and":
-                parts.extend(where_predicate(product, it) for it in inner)
+                parts.extend(where_predicate(product, it, links) for it in inner)
             case "or":
-                parts.append(disjunction(*(where_predicate(product, it) for it in inner)))
+                parts.append(disjunction(*(where_predicate(product, it, links) for it in inner)))
             case "not":
-                parts.append(Not(where_predicate(product, inner)))
+                parts.append(Not(where_predicate(product, inner, links)))
+            case _ if (column := product.column_by_graphql_name.get(name)) is not None:
+                parts.extend(comparison(column, operator, it) for operator, it in inner.items())
             case _:
-                parts.extend(comparison(product.column_by_graphql_name[name], operator, it) for operator, it in inner.items())
+                parts.extend(_related(next(it for it in links if it.relation.graphql_name == name), inner))
     return conjunction(*parts) if parts else TRUE
 
 
+def _related(step: LinkStep, value: Mapping[str, Any]) -> list[Predicate]:
+    """Read a condition on the partner, or on the list of partners."""
+    if not step.relation.many:
+        return [_partner(step, value)]
+    parts: list[Predicate] = []
+    for word, inner in value.items():
+        if inner is None:
+            raise _null(f"{step.relation.graphql_name}.{word}")
+        has_one = _partner(step, inner)
+        parts.append(has_one if word == "some" else Not(has_one))
+    return parts
+
+
+def _partner(step: LinkStep, value: Mapping[str, Any]) -> Predicate:
+    check_usable(step.product, where_columns(step.product, value), step.unusable)
+    return link_of(step, where_predicate(step.product, value, step.links))
+
+
 def where_columns(product: Product, value: Mapping[str, Any] | None) -> frozenset[str]:
-    """Name the columns that a ``where`` argument names, be it in a part that decides nothing."""
+    """Name the product's own columns that a ``where`` argument names, be it in a part that decides nothing."""
     found: set[str] = set()
     for name, inner in (value or {}).items():
         if name in ("and", "or"):
             found.update(*(where_columns(product, it) for it in inner or ()))
         elif name == "not":
             found |= where_columns(product, inner)
-        else:
-            found.add(product.column_by_graphql_name[name].name)
+        elif (column := product.column_by_graphql_name.get(name)) is not None:
+            found.add(column.name)
     return frozenset(found)
 
 

@@ -156,7 +156,8 @@ class Engine:
     def explained(self, question: Question, frame: Frame) -> Executable:
         """Compile a question for a caller without running it. **Raises** `GatewayError` as answering would."""
         view = self._views.of(frame.caller, self._clock())
-        prepared = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
+        trace = self._operations.trace(question.variables)
+        prepared = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text, trace=trace)
         given = dict.fromkeys(prepared.conditions, True) | (question.variables or {})
         return self._operations.executable(prepared, given)
 
@@ -176,16 +177,16 @@ class Engine:
         return prepared, variables, self._operations.executable(prepared, variables)
 
     def _prepared(self, question: Question, frame: Frame, view: View) -> Prepared:
-        found = self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
+        text, name, long_as_text = question.query, question.operation_name, frame.long_as_text
+        trace = self._operations.trace(question.variables)
+        found = self._operations.find(text, name, view, long_as_text=long_as_text, trace=trace)
         self._on_executable(found is not None)
         if found is None:
             if frame.queries_only:
-                document = self._operations.document(question.query, question.operation_name)
+                document = self._operations.document(text, name)
                 if document.operation.operation is not OperationType.QUERY:
                     raise GatewayError("METHOD_NOT_ALLOWED", "GET is for queries only.")
-            found = self._operations.prepare(
-                question.query, question.operation_name, view, long_as_text=frame.long_as_text, owner=frame.caller.subject
-            )
+            found = self._operations.prepare(text, name, view, long_as_text=long_as_text, owner=frame.caller.subject, trace=trace)
         return found
 
     async def _streamed(self, question: Question, frame: Frame, form: Form) -> Stream:

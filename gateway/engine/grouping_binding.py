@@ -19,7 +19,7 @@ from domain_adapters.port import Nulls, Order
 from gateway.catalog.inputs import DIRECTIONS
 from gateway.catalog.measures import FUNCTIONS, HOPS_MAX, column_symbols, relation_symbols
 from gateway.catalog.snapshot import Column, Product
-from gateway.compiler.executable import TotalsStep
+from gateway.compiler.executable import TotalsStep, steps_below
 from gateway.compiler.structs import output_class
 from gateway.compiler.totals import FunctionPick, GroupCursorPick, GroupsPick, KeyCellPick, KeyPick, MeasurePick
 from gateway.engine.asked import Asked
@@ -55,7 +55,7 @@ def bind_totals(
     if where is not None:
         named |= where_columns(step.product, where)
         check_usable(step.product, where_columns(step.product, where), step.unusable)
-        asked = replace(asked, where=conjunction(asked.where, where_predicate(step.product, where)))
+        asked = replace(asked, where=conjunction(asked.where, where_predicate(step.product, where, step.links)))
     having = binding.having(given.get("having"))
     order = binding.order(given.get("orderBy"))
     write = binding.writer()
@@ -81,7 +81,7 @@ def bind_totals(
     )
     if not found.places and found.after is None:
         return found
-    ends = [step.product, *(target for term in binding.by for _, target in term.path)]
+    ends = [step.product, *(target for term in binding.by for _, target in term.path), *(it.product for it in steps_below(step.links))]
     ruled = [(it.id, it.contract.revision, rulings[it.id].fields, rulings[it.id].row_rules, rules[it.id]) for it in ends]
     by = [(names_of(term.path), term.column.name, term.part, term.zone) for term in binding.by]
     totals = [(it.function, it.column.name if it.column else None) for it in binding.measures]

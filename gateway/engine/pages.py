@@ -14,14 +14,14 @@ from typing import Any
 
 from contracts.predicates import TRUE, Predicate, columns_of, disjunction
 from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError, ReadInvalidError
-from domain_adapters.port import Port, Read
+from domain_adapters.port import Port, Read, calls_of
 from domain_adapters.values import canonical_instant
 from gateway.catalog.snapshot import Product
 from gateway.engine.asked import Asked, Fetched
 from gateway.engine.budget import Budget
 from gateway.engine.cells import Cells, Tie
 from gateway.engine.decode import Page, RowDecoders
-from gateway.engine.pushdown import can_push, divide, wanted_of
+from gateway.engine.pushdown import can_push, divide, looked_up, wanted_of
 from gateway.errors import GatewayError
 from gateway.observe.traces import span
 
@@ -110,15 +110,27 @@ class Pages:
         take: Callable[[list[Any], Fetched], None] = lambda rows, fetched: fetched.rows.extend(rows),
     ) -> Fetched:
         """Read every row that matches, within the budget; ``take`` may do something else with a page's rows than keep them."""
-        pushed, left = divide(wanted, self.port.capabilities)
-        passes = self.cells.passes(left)
-        read = Read(where=None if pushed == TRUE else pushed, since=self.since(asked), limit=self.port.capabilities.page_max)
         fetched = Fetched([])
-        walk = self.walk(read, columns | self.cells.indices(columns_of(left)), must=must)
+        walk, passes = self.scanned(asked, wanted, columns, must=must)
         while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
             take(self.ruled(page.rows if passes is None else list(filter(passes, page.rows)), fetched), fetched)
         return fetched
+
+    def scanned(
+        self, asked: Asked, wanted: Predicate, columns: frozenset[int], *, must: frozenset[int] = frozenset()
+    ) -> tuple[Walk, Callable[[Any], bool] | None]:
+        """Begin a walk over the pages of all rows that match, and give the test of what the port does not apply.
+
+        Where the port filters by a list of keys only when it is asked to look them up, it is.
+        """
+        capabilities = self.port.capabilities
+        pushed, left = divide(wanted, capabilities)
+        read = Read(where=None if pushed == TRUE else pushed, since=self.since(asked), limit=capabilities.page_max)
+        keys = looked_up(left, capabilities)
+        first, *further = (read,) if keys is None else calls_of(self.port, replace(read, keys=keys)) or (read,)
+        walk = Walk(self, first, columns | self.cells.indices(columns_of(left)), must, further)
+        return walk, self.cells.passes(left)
 
     async def all(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset(), enough: int | None = None) -> Fetched:
         """Walk all pages, or until there are ``enough`` rows that the row rules let through."""
@@ -135,7 +147,7 @@ class Pages:
 
     def walk(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset()) -> Walk:
         """Begin a walk over pages."""
-        return Walk(self, read, columns, must)
+        return Walk(self, read, columns, must, ())
 
     async def one(self, read: Read, columns: frozenset[int], *, must: frozenset[int] = frozenset(), resumes: bool = False) -> Page:
         """Read one page. ``must``: columns whose bad cells drop the row, beside those of the row rules.
@@ -223,6 +235,7 @@ class Pages:
 class Walk:
     """Pages one after another until there are no more. ``at``: the cursor that led to the page last given, None for the first.
 
+    ``further``: reads whose pages follow, within the same budget.
     **Raises** `GatewayError` PORT_CANNOT beyond the scan budget, UPSTREAM_INVALID where a port leads nowhere.
     """
 
@@ -230,6 +243,7 @@ class Walk:
         "_columns",
         "_empty",
         "_ends",
+        "_further",
         "_has_begun",
         "_is_over",
         "_keys",
@@ -242,9 +256,10 @@ class Walk:
         "at",
     )
 
-    def __init__(self, pages: Pages, read: Read, columns: frozenset[int], must: frozenset[int]) -> None:
+    def __init__(self, pages: Pages, read: Read, columns: frozenset[int], must: frozenset[int], further: Sequence[Read]) -> None:
         self._pages = pages
         self._read = read
+        self._further = list(further)
         # Rows have keys, so no two pages begin and end with the same ones; level 1 is believed to page by them.
         keys = pages.product.primary_key if pages.port.capabilities.level == 0 else ()
         self._keys = [pages.cells.of(name) for name in keys]
@@ -256,10 +271,20 @@ class Walk:
         self._scanned = self._empty = 0
         self._is_over = self._has_begun = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there are no more pages."""
+        return self._is_over and not self._further
+
     async def next(self) -> Page | None:
         """Give the next page."""
         if self._is_over:
-            return None
+            if not self._further:
+                return None
+            self._read = self._further.pop(0)
+            self._next, self._seen = self._read.cursor, {self._read.cursor}
+            self._empty, self._is_over, self._has_begun = 0, False, False
+            await asyncio.sleep(0)
         pages, read = self._pages, self._read
         if self._has_begun:
             self._check()

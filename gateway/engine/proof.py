@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.model import Contract
 from contracts.policy import MeshPolicy
-from contracts.predicates import TRUE, And, Claim, Compare, Not, Operator, Or, Predicate, columns_of, compile_test, conjunction
+from contracts.predicates import TRUE, Among, And, Claim, Compare, Not, Operator, Or, Predicate, columns_of, compile_test, conjunction
 from domain_adapters.port import Order, Port
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import row_attribute
@@ -77,6 +77,8 @@ def with_claims(rule: Predicate, values: dict[str, list[Any]]) -> Predicate:
     match rule:
         case Compare(column=column, operator=operator, value=value):
             return Compare(column, operator, _value(operator, value, values[column]))
+        case Among():
+            return rule
         case And(parts=parts):
             return And(tuple(with_claims(part, values) for part in parts))
         case Or(parts=parts):

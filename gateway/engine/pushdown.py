@@ -10,13 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.fields import Kind, Scalar, Unit
-from contracts.predicates import TRUE, And, Compare, Not, Operator, Or, Predicate, conjunction
-from domain_adapters.port import Capabilities
+from contracts.predicates import TRUE, Among, And, Compare, Not, Operator, Or, Predicate, conjunction
+from domain_adapters.port import Capabilities, Keys
 from gateway.catalog.snapshot import Product
 from gateway.engine.asked import Asked
 from gateway.engine.conditions import nanos_text
 
-__all__ = ["can_push", "divide", "rename", "wanted_of"]
+__all__ = ["can_push", "divide", "looked_up", "rename", "wanted_of"]
+
+_LISTS = (Operator.IN, Operator.NOT_IN)
+_SEPARATOR = ","
+# At level 0 a list is part of a URL, which servers cut off at some 8,000 characters.
+_URL_VALUES_MAX = 200
+_URL_CHARACTERS_MAX = 3_000
 
 
 def wanted_of(product: Product, asked: Asked, rule: Predicate, capabilities: Capabilities) -> Predicate:
@@ -41,14 +47,24 @@ def _of_updated(product: Product, since: dt.datetime, updated: str) -> Any:
 def can_push(predicate: Predicate, capabilities: Capabilities) -> bool:
     """Whether the port applies the whole condition."""
     match predicate:
-        case Compare(column=column, operator=operator):
-            return capabilities.tests(column, operator)
+        case Compare(column=column, operator=operator, value=value):
+            return capabilities.tests(column, operator) and (capabilities.level > 0 or operator not in _LISTS or _fits_url(value))
+        case Among():
+            return False
         case And(parts=parts) if _conjoins(capabilities) and all(isinstance(part, Compare) for part in parts):
             return all(can_push(part, capabilities) for part in parts)
         case And(parts=parts) | Or(parts=parts):
             return capabilities.boolean and all(can_push(part, capabilities) for part in parts)
         case Not(part=part):
             return capabilities.boolean and can_push(part, capabilities)
+
+
+def _fits_url(values: tuple[Any, ...]) -> bool:
+    """Whether a list can be a parameter: not empty, short, and no value that would be taken for two."""
+    if not 0 < len(values) <= _URL_VALUES_MAX:
+        return False
+    texts = [str(value) for value in values]
+    return sum(map(len, texts)) <= _URL_CHARACTERS_MAX and (len(texts) == 1 or not any(_SEPARATOR in text for text in texts))
 
 
 def _conjoins(capabilities: Capabilities) -> bool:
@@ -66,11 +82,26 @@ def divide(predicate: Predicate, capabilities: Capabilities) -> tuple[Predicate,
     return conjunction(*pushed) if pushed else TRUE, conjunction(*left) if left else TRUE
 
 
+def looked_up(left: Predicate, capabilities: Capabilities) -> Keys | None:
+    """Give the keys that a port can look up in place of a list that it does not filter by; ``left``: what it does not apply."""
+    if not capabilities.keys:
+        return None
+    for part in left.parts if isinstance(left, And) else (left,):
+        if isinstance(part, Compare) and part.operator in (Operator.EQ, Operator.IN):
+            columns = (part.column,)
+            values = part.value if part.operator is Operator.IN else (part.value,)
+            if values and (capabilities.key_columns is None or columns in capabilities.key_columns):
+                return Keys(columns, tuple((value,) for value in values))
+    return None
+
+
 def rename(predicate: Predicate, names: Mapping[str, str]) -> Predicate:
     """Call the columns of a condition something else."""
     match predicate:
         case Compare(column=column, operator=operator, value=value):
             return Compare(names[column], operator, value)
+        case Among(columns=columns, values=values):
+            return Among(tuple(names[column] for column in columns), values)
         case Not(part=part):
             return Not(rename(part, names))
         case And(parts=parts):

@@ -27,6 +27,7 @@ from gateway.engine.pages import Pages
 from gateway.engine.parents import Parents, encoded, grouped, key_reader
 from gateway.engine.partners import Key, beyond, count_partners, place_of, read_partners, sorter
 from gateway.engine.ports import Ports
+from gateway.engine.semijoins import Semijoins
 from gateway.engine.tasks import both, together
 from gateway.engine.totals import Totals
 from gateway.errors import GatewayError
@@ -56,9 +57,11 @@ class Run:
     findings: Findings = field(default_factory=Findings)
     demanded: Demanded = NOTHING_UNMET
     totals: Totals = field(init=False)
+    semijoins: Semijoins = field(init=False)
 
     def __post_init__(self) -> None:
-        self.totals = Totals(self.open, self.bound, self.executable.rulings, self.cursors, self.findings)
+        self.semijoins = Semijoins(self.open, self.findings)
+        self.totals = Totals(self.open, self.bound, self.executable.rulings, self.cursors, self.findings, self.semijoins)
 
     async def data(self) -> Any:
         """Run everything and return the object to encode as ``data``."""
@@ -108,7 +111,12 @@ class Run:
         return shaped
 
     async def _fetched(self, step: ConnectionStep, bound: Bound) -> Fetched:
-        return Fetched([]) if step.is_bare else await self.open(step).do(Use.LIST, read_list, open_place(bound, self.cursors))
+        return Fetched([]) if step.is_bare else await self.open(step).do(Use.LIST, read_list, await self.asked(step, bound))
+
+    async def asked(self, step: ConnectionStep, bound: Bound) -> Asked:
+        """Give the question of a list at the root, ready to be read."""
+        asked = open_place(bound, self.cursors)
+        return await self.semijoins.resolved(step, asked) if step.links else asked
 
     async def _single(self, step: KeyStep) -> Any:
         values: Key = self.bound[step.path]
@@ -192,6 +200,8 @@ class Run:
         order = full_order(step.product, asked.order)
         if (asked.order or step.cursors) and not step.product.primary_key:
             raise pages.cannot("sort or page partners, because the product has no primary key", "Leave orderBy and cursors out")
+        if step.links and not step.is_bare:
+            asked = await self.semijoins.resolved(step, asked, (_names(step), tuple(parents.keys)))
         read = ports.do(
             Use.LOOKUP,
             lambda pages, asked: self._partners(step, pages, parents.keys, asked, order),

@@ -17,7 +17,7 @@ from contracts.predicates import Operator
 from gateway.compiler.executable import PartnerStep, RowShape
 from gateway.compiler.flat import FlatList
 from gateway.engine.batches import ahead, read_batches
-from gateway.engine.binding import Bound, open_place
+from gateway.engine.binding import Bound
 from gateway.engine.choice import looks_up
 from gateway.engine.findings import Findings
 from gateway.engine.forms.writer import End, Writer
@@ -41,7 +41,7 @@ class StrictFindings(Findings):
 async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[bytes, None]:
     """Read, shape and write a list; the first piece is made of the head and the first rows. **Raises** `GatewayError`."""
     bound: Bound = run.bound[flat.step.path]
-    asked = open_place(bound, run.cursors)
+    asked = await run.asked(flat.step, bound)
     ports = run.open(flat.step)
     if asked.first > ports.pages.budget.bounds.rows_max:
         _check_partners(run, flat.step.row_shapes[0])

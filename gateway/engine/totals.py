@@ -23,6 +23,7 @@ from gateway.engine.pages import Pages
 from gateway.engine.parents import encoded
 from gateway.engine.ports import Ports
 from gateway.engine.positions import after, pack_keyset, sort_key, unpack_keyset
+from gateway.engine.semijoins import Semijoins
 from gateway.engine.table import Key, States, begun
 from gateway.engine.tasks import together
 from gateway.engine.withholding import finished, merged
@@ -57,6 +58,7 @@ class Totals:
     rulings: Mapping[str, ProductRuling]
     cursors: CursorCodec
     findings: Findings
+    semijoins: Semijoins
     read: dict[str, list[str]] = field(default_factory=dict)
 
     async def whole(self, step: ConnectionStep) -> list[Any]:
@@ -93,6 +95,9 @@ class Totals:
         if keys == () or (grouping.first == 0 and not is_aggregate) or (is_aggregate and not grouping.measures):
             return Part({}, absent)
         having = grouping.having if place is None else conjunction(grouping.having, place)
+        if step.links and keys != ():
+            of = (parents.columns, parents.keys)
+            grouping = replace(grouping, asked=await self.semijoins.resolved(step, grouping.asked, of))
         found = await self._groups(step, grouping, parents, having, paged=keys is None and not is_aggregate)
         written = {key: self._written(groups, grouping, is_aggregate, key if keys is not None else None) for key, groups in found.items()}
         return Part(written, absent)

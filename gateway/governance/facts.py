@@ -16,7 +16,7 @@ from typing import Any
 
 from contracts.model import Contract, Grant
 from contracts.policy import MeshPolicy
-from contracts.predicates import And, Claim, Compare, Not, Or, Predicate
+from contracts.predicates import Among, And, Claim, Compare, Not, Or, Predicate
 from gateway.caller import Caller
 
 __all__ = ["CLAIM_ITEMS_MAX", "OWN_DOMAIN", "Facts", "Reading", "claim_at", "claims_of", "grant_holds"]
@@ -118,7 +118,7 @@ def claims_of(predicate: Predicate) -> frozenset[str]:
             return frozenset((path,))
         case Compare(value=tuple() as items):
             return frozenset(item.path for item in items if isinstance(item, Claim))
-        case Compare():
+        case Compare() | Among():
             return frozenset()
         case And(parts=parts) | Or(parts=parts):
             return frozenset().union(*map(claims_of, parts))

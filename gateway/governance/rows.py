@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.fields import Enumeration, FieldType, Kind, Scalar
 from contracts.model import Contract
-from contracts.predicates import FALSE, TRUE, And, Claim, Compare, Not, Operator, Or, Predicate, compile_test, disjunction
+from contracts.predicates import FALSE, TRUE, Among, And, Claim, Compare, Not, Operator, Or, Predicate, compile_test, disjunction
 from domain_adapters.values import parse
 from gateway.caller import Caller
 from gateway.governance.facts import CLAIM_ITEMS_MAX, claim_at, claims_of
@@ -104,6 +104,8 @@ def _bind(rule: Predicate, caller: Caller, contract: Contract) -> Predicate:
     match rule:
         case Compare(column=column, operator=op, value=value):
             return Compare(column, op, _value(op, value, caller, contract, column=column))
+        case Among():
+            return rule
         case And(parts=parts):
             return And(tuple(_bind(part, caller, contract) for part in parts))
         case Or(parts=parts):

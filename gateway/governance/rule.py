@@ -16,6 +16,7 @@ from gateway.compiler.plan import (
     ConnectionPick,
     DomainPick,
     EdgesPick,
+    LinkPick,
     NodePick,
     NodesPick,
     PartnerPick,
@@ -91,6 +92,7 @@ def _reads(plan: Plan) -> Iterator[ConnectionPick | RowPick]:
 
 
 Read = ConnectionPick | RowPick | PartnerPick
+_Place = Read | LinkPick
 _Cell = tuple[tuple[str, ...], str]
 
 
@@ -110,6 +112,8 @@ class _Joined:
         self._strictest: dict[_Cell, FieldRuling] = {}
 
     def read(self, read: Read) -> None:
+        if isinstance(read, ConnectionPick):
+            self._filtered(read, read.product)
         for rows in _row_sets(read):
             for pick in rows.picks:
                 if isinstance(pick, (PartnerPick, ConnectionPick)):
@@ -121,7 +125,14 @@ class _Joined:
                         self._join((read.path, own), rows.product, (pick.path, other), target)
                     self.read(pick)
 
-    def ruling(self, read: Read, column: str, plain: FieldRuling) -> FieldRuling:
+    def _filtered(self, read: ConnectionPick | LinkPick, product: Product) -> None:
+        """Join the ends of what conditions follow: which rows are shown tells which partners they have."""
+        for link in read.links:
+            for own, other in link.relation.pairs:
+                self._join((read.path, own), product, (link.path, other), link.product)
+            self._filtered(link, link.product)
+
+    def ruling(self, read: _Place, column: str, plain: FieldRuling) -> FieldRuling:
         cell = (read.path, column)
         if cell not in self._parent:
             return plain
@@ -146,7 +157,7 @@ class _Joined:
         return cell
 
 
-def _unusable(read: Read, ruling: ProductRuling, joined: _Joined) -> frozenset[str]:
+def _unusable(read: _Place, ruling: ProductRuling, joined: _Joined) -> frozenset[str]:
     return frozenset(it.column for it in ruling.fields if not joined.ruling(read, it.column, it).usable)
 
 
@@ -190,7 +201,12 @@ class _Ruling:
                     parts.append(self._totals(pick, part, ruling, joined))
                 case _:
                     parts.append(part)
-        return replace(pick, parts=tuple(parts), ruling=ruling, unusable=_unusable(pick, ruling, joined))
+        return replace(pick, parts=tuple(parts), ruling=ruling, unusable=_unusable(pick, ruling, joined), links=self._links(pick, joined))
+
+    def _links(self, pick: ConnectionPick | LinkPick, joined: _Joined) -> tuple[LinkPick, ...]:
+        return tuple(
+            replace(it, links=self._links(it, joined), unusable=_unusable(it, self.ruling_of(it.product), joined)) for it in pick.links
+        )
 
     def _totals(self, pick: ConnectionPick, part: TotalsPick, ruling: ProductRuling, joined: _Joined) -> TotalsPick:
         found, protected = rule_totals(part, pick.product, ruling, lambda it: joined.ruling(pick, it.column, it))

@@ -22,7 +22,7 @@ from graphql import (
 
 from contracts.fields import Enumeration, Scalar
 from domain_adapters.values import emitter_of
-from gateway.catalog.snapshot import Column, Product, Snapshot
+from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
 
 from .worlds import World
 
@@ -272,11 +272,23 @@ class _Drawing:
             elif name == "not":
                 if depth < 2:
                     found[name] = self._where(product, declared, depth + 1)
+            elif (relation := product.relation_by_name.get(name)) is not None:
+                if depth < 3:
+                    found[name] = self._partners(relation, get_named_type(type_.fields[name].type), depth)
             else:
                 found[name] = self._comparisons(product.column_by_graphql_name[name], get_named_type(type_.fields[name].type))
         if self.chance(0.01):
             found[self.random.choice(("and", "not"))] = None
         return found
+
+    def _partners(self, relation: Relation, type_: Any, depth: int) -> dict[str, Any] | None:
+        target = self.snapshot.products[relation.target]
+        if self.chance(0.01):
+            return None
+        if not relation.many:
+            return self._where(target, type_, depth + 1)
+        words = self.random.sample(("some", "none"), self.random.choice((1, 1, 1, 2)))
+        return {word: self._where(target, type_.fields[word].type, depth + 1) for word in words}
 
     def _comparisons(self, column: Column, type_: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -134,6 +134,7 @@ class Oracle:
                 reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))
             if standing is not Standing.HIDDEN:
                 reach.links[id_] = {it.graphql_name for it in product.relations if self.rulings[it.target].standing is not Standing.HIDDEN}
+                reach.filters[id_] = reach.links[id_]
         slices = Slices(self.mesh.snapshot, mesh_field())
         return tuple(slices.of(reach, lambda it: self.rulings[it.id], wide=wide).schema for wide in (False, True))  # type: ignore[return-value]
 
@@ -191,6 +192,8 @@ class _Run:
         operations = [it for it in document.definitions if isinstance(it, OperationDefinitionNode)]
         self.operation = next(it for it in operations if name is None or (it.name is not None and it.name.value == name))
         self.reads: dict[Path, _Read] = {}
+        self.products: dict[Path, Product] = {}
+        self.filtered: list[tuple[Path, str]] = []
         self.links: list[tuple[tuple[Path, str], tuple[Path, str]]] = []
         self.shown: list[tuple[_Read, str]] = []
         self.static: list[tuple[str, Path]] = []
@@ -247,6 +250,8 @@ class _Run:
                 self.static.append((f"FIELD_DENIED {read.product.column_by_name[column].graphql_name}", read.place))
         for read in self.reads.values():
             self._judge(read)
+        if any(not self.ruling(path, column).usable for path, column in self.filtered):
+            self.refusals.add("MASKED_FIELD_IN_PREDICATE")
 
     def _read(
         self, parent: Any, nodes: list[FieldNode], product: Product, path: Path, relation: Relation | None, is_list: bool, place: Path = ()
@@ -254,6 +259,9 @@ class _Run:
         definition = parent.fields[nodes[0].name.value]
         arguments = get_argument_values(definition, nodes[0], self.variables)
         read = self.reads[path] = _Read(product, path, relation, arguments, is_list, place=path if is_list or not relation else place)
+        self.products[path] = product
+        if is_list:
+            self._followed(product, path, arguments.get("where"))
         read.after = next((it.value.name.value for it in nodes[0].arguments or () if it.name.value == "after"), None)
         type_ = get_named_type(definition.type)
         if not is_list:
@@ -273,6 +281,23 @@ class _Run:
                     info = get_named_type(type_.fields["pageInfo"].type)
                     names = {it[0].name.value for it in self._collect(info, _sets(part_nodes)).values()}
                     read.cursors |= bool(names & {"startCursor", "endCursor"})
+
+    def _followed(self, product: Product, path: Path, where: Any) -> None:
+        """Join the ends of every relationship that a condition follows; note what it names on the way."""
+        for name, inner in (where or {}).items():
+            if inner is None:
+                continue
+            if name in ("and", "or", "not"):
+                for it in [inner] if name == "not" else inner:
+                    self._followed(product, path, it)
+            elif (relation := product.relation_by_name.get(name)) is not None:
+                below = (*path, f"?{name}")
+                target = self.products[below] = self.mesh.snapshot.products[relation.target]
+                self.links.extend(((path, own), (below, other)) for own, other in relation.pairs)
+                for it in inner.values() if relation.many else (inner,):
+                    self._followed(target, below, it)
+            elif len(path) > 2 and path[-1].startswith("?"):
+                self.filtered.append((path, product.column_by_graphql_name[name].name))
 
     def _row(self, read: _Read, at: Path, type_: Any, sets: list[Any]) -> None:
         product = read.product
@@ -303,7 +328,7 @@ class _Run:
                 self.refusals.add("BAD_USER_INPUT")
             if first is not None and first > _FIRST_MAX:
                 self.refusals.add("LIMIT_EXCEEDED")
-            if not _is_whole(given.get("where"), named):
+            if not _is_whole(read.product, given.get("where"), named, self.mesh.snapshot):
                 self.refusals.add("BAD_USER_INPUT")
             named |= {name for term in given.get("orderBy") or () for name in term}
             columns = {read.product.column_by_graphql_name[name].name for name in named}
@@ -338,7 +363,7 @@ class _Run:
         )
 
     def _plain(self, cell: tuple[Path, str]) -> FieldRuling:
-        ruling: ProductRuling = self.oracle.rulings[self.reads[cell[0]].product.id]
+        ruling: ProductRuling = self.oracle.rulings[self.products[cell[0]].id]
         return ruling.field(cell[1])
 
     # -- resolvers -----------------------------------------------------------------------------------------------------------
@@ -484,24 +509,68 @@ class _Run:
         place = given.get("after")
         start = 0
         self._open(read)
+        links_absent = self._links_absent(read)
+        if links_absent and parent is None and (place is None or place in self.places):
+            self._fail(read, "UPSTREAM_UNAVAILABLE")
         if (order or (parent is not None and (read.cursors or place is not None))) and not product.primary_key:
             self._fail(read, "PORT_CANNOT")
         tied = any(not self.ruling(read.path, name).usable for name in product.primary_key)
+        if place is not None and (place not in self.places or self.places[place].parent != parent):
+            self._fail(read, "BAD_USER_INPUT")
+        if links_absent:
+            self._fail(read, "UPSTREAM_UNAVAILABLE")
         if place is not None:
-            if place not in self.places or self.places[place].parent != parent:
-                self._fail(read, "BAD_USER_INPUT")
             if parent is not None and tied:
                 self._fail(read, "PORT_CANNOT")
             start = self.places[place].index + 1
+        return self._connection(read, parent, order, tied, start)
+
+    def _links_absent(self, read: _Read) -> bool:
+        """Whether one of the products that the list's condition follows cannot be read."""
+        return any(it.id in self.mesh.world.absent for path, it in self.products.items() if _is_link(path, read.path))
+
+    def _connection(
+        self, read: _Read, parent: tuple[Any, ...] | None, order: tuple[tuple[str, str], ...], tied: bool, start: int
+    ) -> _Connection:
+        given, product = read.arguments, read.product
         rows = [it for it in self.oracle.sights(product) if parent is None or _joined(it[0], read.relation, parent)]
-        rows = [it for it in rows if _holds(product, given.get("where"), it[0]) is True]
+        rows = [it for it in rows if self._holds(product, given.get("where"), it[0]) is True]
         since = given.get("since")
         if since is not None:
             rows = [it for it in rows if _is_since(it[0][product.contract.times.updated or ""], since)]
         if product.primary_key and (order or self.mesh.sorts or tied or parent is not None):
             rows = sorted(rows, key=self._sorter(read, order, ties=True))
         first = given.get("first")
-        return _Connection(read, rows, parent, start, _FIRST_DEFAULT if first is None else first, place is not None)
+        return _Connection(read, rows, parent, start, _FIRST_DEFAULT if first is None else first, given.get("after") is not None)
+
+    def _holds(self, product: Product, where: Any, row: Row) -> bool | None:
+        """Three-valued, as SQL; whether there is a partner is never unknown."""
+        results: list[bool | None] = []
+        for name, inner in (where or {}).items():
+            match name:
+                case "and":
+                    results.extend(self._holds(product, it, row) for it in inner)
+                case "or":
+                    parts = [self._holds(product, it, row) for it in inner]
+                    results.append(True if True in parts else None if None in parts else False)
+                case "not":
+                    found = self._holds(product, inner, row)
+                    results.append(None if found is None else not found)
+                case _ if (relation := product.relation_by_name.get(name)) is not None and not relation.many:
+                    results.append(self._has_partner(relation, inner, row))
+                case _ if relation is not None:
+                    results.extend(self._has_partner(relation, it, row) is (word == "some") for word, it in inner.items())
+                case _:
+                    column = product.column_by_graphql_name[name]
+                    results.extend(_compared(column.type, row[column.name], test, value) for test, value in inner.items())
+        return False if False in results else None if None in results else True
+
+    def _has_partner(self, relation: Relation, where: Any, row: Row) -> bool:
+        key = tuple(row[name] for name in relation.own_columns)
+        target = self.mesh.snapshot.products[relation.target]
+        return None not in key and any(
+            _joined(it, relation, key) and self._holds(target, where, it) is True for it, _ in self.oracle.sights(target)
+        )
 
     def _of_connection(self, source: _Connection, path: Path, name: str) -> Any:
         del path
@@ -639,40 +708,33 @@ def _records(type_: FieldType, name: str) -> Iterator[tuple[str, Record]]:
             yield from _records(member.type, f"{name}{_pascal(member.name)}")
 
 
-def _is_whole(where: Any, named: set[str]) -> bool:
-    """Whether a condition holds no nulls; collects the fields that it names."""
+def _is_link(path: Path, start: Path) -> bool:
+    """Whether ``path`` is of what the condition on the list at ``start`` follows."""
+    return len(path) > len(start) and path[: len(start)] == start and all(name.startswith("?") for name in path[len(start) :])
+
+
+def _is_whole(product: Product, where: Any, named: set[str], snapshot: Snapshot) -> bool:
+    """Whether a condition holds no nulls; collects the fields of the product itself that it names."""
     if where is None:
         return True
     whole = True
     for name, inner in where.items():
+        if inner is None:
+            whole = False
+            continue
         match name:
             case "and" | "or":
-                whole &= inner is not None and all(_is_whole(it, named) for it in inner)
+                whole &= all(_is_whole(product, it, named, snapshot) for it in inner)
             case "not":
-                whole &= inner is not None and _is_whole(inner, named)
+                whole &= _is_whole(product, inner, named, snapshot)
+            case _ if (relation := product.relation_by_name.get(name)) is not None:
+                target = snapshot.products[relation.target]
+                inside = list(inner.values()) if relation.many else [inner]
+                whole &= all(it is not None and _is_whole(target, it, set(), snapshot) for it in inside)
             case _:
                 named.add(name)
-                whole &= inner is not None and all(it is not None and (not isinstance(it, list) or None not in it) for it in inner.values())
+                whole &= all(it is not None and (not isinstance(it, list) or None not in it) for it in inner.values())
     return whole
-
-
-def _holds(product: Product, where: Any, row: Row) -> bool | None:
-    """Three-valued, as SQL."""
-    results: list[bool | None] = []
-    for name, inner in (where or {}).items():
-        match name:
-            case "and":
-                results.extend(_holds(product, it, row) for it in inner)
-            case "or":
-                parts = [_holds(product, it, row) for it in inner]
-                results.append(True if True in parts else None if None in parts else False)
-            case "not":
-                found = _holds(product, inner, row)
-                results.append(None if found is None else not found)
-            case _:
-                column = product.column_by_graphql_name[name]
-                results.extend(_compared(column.type, row[column.name], test, value) for test, value in inner.items())
-    return False if False in results else None if None in results else True
 
 
 def _compared(type_: FieldType, cell: Any, test: str, value: Any) -> bool | None:
