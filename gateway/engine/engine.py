@@ -217,6 +217,7 @@ class Engine:
             status_of=lambda id_: self.board.product(id_).status.value,
             foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
             long_as_text=frame.long_as_text,
+            encodes=False,
             findings=findings,
         )
         asked = bound[flat.step.path]
@@ -411,6 +412,6 @@ def _with_partners(
     if not partners:
         return products
     found = dict(products)
-    for id_, paths in partners.items():
-        found[id_] = (*found.get(id_, ()), *paths)
+    for id_, paths in sorted(partners.items()):  # not as their reads happened to begin
+        found[id_] = (*found.get(id_, ()), *sorted(paths))
     return tuple(found.items())

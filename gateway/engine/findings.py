@@ -17,15 +17,20 @@ Locate = Callable[[int], tuple[str | int, ...]]
 """Place of a row in the list that is shaped -> its response path."""
 
 _BAD_CELLS_SHOWN = 10
+_BAD_CELLS_KEPT = 1_000
 
 
 @dataclass(slots=True)
 class Findings:
-    """Collects over one answer. ``errors``: entries as they are answered; ``dropped``: product id -> rows a port should not have sent."""
+    """Collects over one answer. ``errors``: entries as they are answered; ``dropped``: product id -> rows a port should not have sent.
+
+    Reads end in any order. What is shown of them, and in which order, is settled by `close`, so that equal data gives equal bytes.
+    """
 
     errors: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     _bad_cells: int = 0
+    _bad: list[dict[str, Any]] = field(default_factory=list)
 
     def fail(self, error: GatewayError, path: tuple[str | int, ...]) -> None:
         """Note the failure of the part at ``path``."""
@@ -41,6 +46,7 @@ class Findings:
     def bad_cells(self, shapes: Sequence[RowShape], rows: Sequence[Any], fetched: Fetched, locate: Sequence[Locate]) -> None:
         """Report cells that are shown null because they did not keep their type."""
         wrong: dict[int, set[int]] = {}
+        left = _BAD_CELLS_SHOWN
         for row, column in fetched.bad:
             wrong.setdefault(id(row), set()).add(column)
         for index, row in enumerate(rows):
@@ -50,19 +56,33 @@ class Findings:
                 for key, column in shape.cell_paths:
                     if column in columns:
                         self._bad_cells += 1
-                        if self._bad_cells <= _BAD_CELLS_SHOWN:
-                            self._bad_cell(shape.product, column, (*place(index), key))
+                        left -= 1
+                        if left >= 0:
+                            self._bad.append(_bad_cell(shape.product, column, (*place(index), key)))
+        if len(self._bad) > _BAD_CELLS_KEPT:
+            self._bad = sorted(self._bad, key=_place)[:_BAD_CELLS_SHOWN]
+
+    @property
+    def problems(self) -> list[dict[str, Any]]:
+        """What went wrong so far."""
+        return [*self.errors, *self._bad]
 
     def close(self) -> None:
-        """Count the bad cells that were not shown."""
+        """Put errors in the order of their paths; show the first bad cells and count the others."""
+        self.errors[:] = sorted([*self.errors, *sorted(self._bad, key=_place)[:_BAD_CELLS_SHOWN]], key=_place)
         if self._bad_cells > _BAD_CELLS_SHOWN:
             more = self._bad_cells - _BAD_CELLS_SHOWN
             self.errors.append(GatewayError("UPSTREAM_INVALID", f"{more} more cells did not keep their contract.", count=more).entry())
 
-    def _bad_cell(self, product: Product, column: int, path: tuple[str | int, ...]) -> None:
-        name, owner = product.columns[column].graphql_name, product.contract.metadata.owner
-        message = f"{name} of {product.id} does not keep its type in this row."
-        self.errors.append(GatewayError("UPSTREAM_INVALID", message, path=path, field=name, product=product.id, owner=owner).entry())
+
+def _bad_cell(product: Product, column: int, path: tuple[str | int, ...]) -> dict[str, Any]:
+    name, owner = product.columns[column].graphql_name, product.contract.metadata.owner
+    message = f"{name} of {product.id} does not keep its type in this row."
+    return GatewayError("UPSTREAM_INVALID", message, path=path, field=name, product=product.id, owner=owner).entry()
+
+
+def _place(entry: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(it, "") if isinstance(it, int) else (-1, it) for it in entry.get("path", ())]
 
 
 def list_locator(shape: RowShape, path: tuple[str, ...], base: tuple[str | int, ...] | None = None) -> Locate:

@@ -50,8 +50,8 @@ async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[byt
     async with aclosing(ahead(ports.stream(asked, read_batches))) as batches:
         async for batch in batches:
             shaped = await run.batch(flat.step, batch, count)
-            if run.findings.errors and not writer.tells_problems:
-                raise _untold(run.findings.errors[0])
+            if (problems := run.findings.problems) and not writer.tells_problems:
+                raise _untold(problems[0])
             count += len(shaped)
             has_next = batch.has_next
             if piece := head + writer.rows(shaped):

@@ -24,6 +24,7 @@ from contracts.fields import Enumeration, Scalar
 from domain_adapters.values import emitter_of
 from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
 
+from .groupings import groups_text
 from .worlds import World
 
 __all__ = ["Operation", "operation_of"]
@@ -132,6 +133,9 @@ class _Drawing:
     def _field(self, type_: GraphQLObjectType, name: str, depth: int) -> list[str]:
         definition = type_.fields[name]
         self.size += 1
+        if name == "groups" and "by" in definition.args:
+            product = next(it for it in self.snapshot.products.values() if f"{it.type_name}Connection" == type_.name)
+            return [groups_text(self, product, definition)]
         alias, arguments = "", ""
         needed = any(isinstance(it.type, GraphQLNonNull) for it in definition.args.values())
         if definition.args:

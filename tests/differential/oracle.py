@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import Any
@@ -35,7 +35,7 @@ from domain_adapters.values import emitter_of
 from gateway.caller import Caller
 from gateway.catalog.mesh import MeshContext, mesh_field
 from gateway.catalog.names import column_name
-from gateway.catalog.reach import Reach
+from gateway.catalog.reach import TOTALS, Reach
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Relation, Snapshot
 from gateway.governance.masks import MaskKeys, fitting, mask_function
@@ -46,7 +46,7 @@ from gateway.slo.board import Board
 from . import rulings_specification as specification
 from .worlds import NOW, World
 
-__all__ = ["Expected", "Mesh", "Oracle", "Place"]
+__all__ = ["Expected", "Mesh", "Oracle", "Place", "schema_of"]
 
 Row = dict[str, Any]
 Path = tuple[str, ...]
@@ -113,6 +113,21 @@ class _Read:
     after: str | None = None
 
 
+def schema_of(snapshot: Snapshot, rulings: Mapping[str, ProductRuling], *, wide: bool = False, totals: bool = False) -> GraphQLSchema:
+    """Build all that a caller may ask for; ``wide``: all that they know of. ``totals``: with ``aggregate`` and ``groups``."""
+    reach = Reach()
+    for id_, product in snapshot.products.items():
+        standing = rulings[id_].standing
+        if standing is Standing.SERVED:
+            reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))
+            if totals:
+                reach.totals.update((id_, name) for name in TOTALS)
+        if standing is not Standing.HIDDEN:
+            reach.links[id_] = {it.graphql_name for it in product.relations if rulings[it.target].standing is not Standing.HIDDEN}
+            reach.filters[id_] = reach.links[id_]
+    return Slices(snapshot, mesh_field()).of(reach, lambda it: rulings[it.id], wide=wide).schema
+
+
 class Oracle:
     """Answers for one caller."""
 
@@ -126,17 +141,7 @@ class Oracle:
         self._masks: dict[tuple[str, str, Mask], Callable[[Any], Any]] = {}
 
     def _schemas(self) -> tuple[GraphQLSchema, GraphQLSchema]:
-        reach = Reach()
-        products = self.mesh.snapshot.products
-        for id_, product in products.items():
-            standing = self.rulings[id_].standing
-            if standing is Standing.SERVED:
-                reach.roots.setdefault(product.domain_field, set()).update((product.graphql_name, f"{product.graphql_name}ByKey"))
-            if standing is not Standing.HIDDEN:
-                reach.links[id_] = {it.graphql_name for it in product.relations if self.rulings[it.target].standing is not Standing.HIDDEN}
-                reach.filters[id_] = reach.links[id_]
-        slices = Slices(self.mesh.snapshot, mesh_field())
-        return tuple(slices.of(reach, lambda it: self.rulings[it.id], wide=wide).schema for wide in (False, True))  # type: ignore[return-value]
+        return schema_of(self.mesh.snapshot, self.rulings), schema_of(self.mesh.snapshot, self.rulings, wide=True)
 
     # -- who sees what -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -26,7 +28,10 @@ from gateway.governance.views import View
 
 from ..differential.worlds import World
 
-__all__ = ["Equivalent", "equivalent_of"]
+__all__ = ["SPOILT", "Equivalent", "equivalent_of"]
+
+SPOILT = "\0spoilt"
+"""Where a row says which of its cells does not keep its type."""
 
 _Cell = tuple[str, str]
 _OPAQUE = frozenset({MaskKind.REDACT, MaskKind.NULLIFY, MaskKind.PSEUDONYM})
@@ -36,21 +41,33 @@ _MAILBOX = "abcdefgh"
 
 @dataclass(slots=True)
 class Equivalent:
-    """``rows``: by product id; ``changed``: how many cells and rows differ."""
+    """``rows``: by product id; ``changed``: how many cells and rows differ, by product; ``renamed``: products whose keys are new."""
 
     rows: dict[str, list[dict[str, Any]]]
-    changed: int
+    changed: Counter[str]
+    renamed: set[str]
 
 
 def equivalent_of(
-    world: World, snapshot: Snapshot, view: View, caller: Caller, random: Random, *, secret: bytes, rows_may_go: bool
+    world: World,
+    snapshot: Snapshot,
+    view: View,
+    caller: Caller,
+    random: Random,
+    *,
+    secret: bytes,
+    tested: Mapping[str, frozenset[str]] | None = None,
 ) -> Equivalent:
-    """Make another data set that looks the same to a caller. ``rows_may_go``: also in the number of rows that are not served."""
-    making = _Making(world, snapshot, view, caller, random, MaskKeys(secret), rows_may_go)
+    """Make another data set that looks the same to a caller.
+
+    ``tested``: product id -> columns that an endpoint filters by and so fills its pages by; there, rows that are not served keep
+    their number and these cells, and others of theirs may break their type. None: ports are not sent for such rows.
+    """
+    making = _Making(world, snapshot, view, caller, random, MaskKeys(secret), tested)
     making.rename_keys()
     for product in snapshot.products.values():
         making.product(product)
-    return Equivalent(making.rows, making.changed)
+    return Equivalent(making.rows, +making.changed, making.renamed)
 
 
 @dataclass(slots=True)
@@ -61,9 +78,10 @@ class _Making:
     caller: Caller
     random: Random
     keys: MaskKeys
-    rows_may_go: bool
+    tested: Mapping[str, frozenset[str]] | None
     rows: dict[str, list[dict[str, Any]]] = field(init=False)
-    changed: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
+    renamed: set[str] = field(default_factory=set)
     _joined: set[_Cell] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -75,7 +93,7 @@ class _Making:
         ruling = self.view.ruling(product.contract)
         rows = self.rows.get(product.id, [])
         if ruling.standing is not Standing.SERVED:
-            self.changed += len(rows)
+            self.changed[product.id] += len(rows)
             self.rows[product.id] = []
             return
         rules = bind_all(ruling, self.caller, product.contract)
@@ -84,8 +102,8 @@ class _Making:
         for row in rows:
             passed = [_holds(rule, row) for rule in rules]
             if rules and not any(passed):
-                if self.rows_may_go and self.random.random() < 0.3:
-                    self.changed += 1
+                if self.tested is None and self.random.random() < 0.3:
+                    self.changed[product.id] += 1
                     continue
                 self._unserved(product, row, tested)
             else:
@@ -96,10 +114,14 @@ class _Making:
         self.rows[product.id] = kept
 
     def _unserved(self, product: Product, row: dict[str, Any], tested: frozenset[str]) -> None:
-        if self.rows_may_go:  # elsewhere what a port filters by decides how full its pages are
-            for column in product.columns:
-                if column.name not in tested and column.name not in product.primary_key and (product.id, column.name) not in self._joined:
-                    self._set(row, column.name, self._other(product, column.name))
+        kept = tested | (self.tested or {}).get(product.id, frozenset())
+        for column in product.columns:
+            if column.name not in kept and column.name not in product.primary_key and (product.id, column.name) not in self._joined:
+                self._set(product.id, row, column.name, self._other(product, column.name))
+        spoilable = [column.name for column in product.columns if column.name not in (self.tested or {}).get(product.id, frozenset())]
+        if self.tested is not None and spoilable and self.random.random() < 0.3:
+            row[SPOILT] = self.random.choice(spoilable)
+            self.changed[product.id] += 1
 
     def _cell(self, product: Product, row: dict[str, Any], ruling: FieldRuling, passed: list[bool]) -> None:
         name = ruling.column
@@ -109,7 +131,7 @@ class _Making:
             return
         is_masked = any(passed[index] for index in ruling.masked_rows) if ruling.varies else ruling.access is Access.MASKED
         if not is_masked or ruling.mask is None or ruling.mask.kind is MaskKind.NULLIFY:
-            self._set(row, name, self._other(product, name))
+            self._set(product.id, row, name, self._other(product, name))
             return
         if ruling.mask.kind is MaskKind.PSEUDONYM:
             return  # renamed with all others under the same key
@@ -119,7 +141,7 @@ class _Making:
         for _ in range(_TRIES):
             candidate = self._near(row[name], self._other(product, name))
             if mask(candidate) == shown and _fits(type_, candidate):
-                self._set(row, name, candidate)
+                self._set(product.id, row, name, candidate)
                 return
 
     def _other(self, product: Product, name: str) -> Any:
@@ -147,10 +169,10 @@ class _Making:
                 return [self._near(item, item) for item in value]
         return other
 
-    def _set(self, row: dict[str, Any], name: str, value: Any) -> None:
+    def _set(self, id_: str, row: dict[str, Any], name: str, value: Any) -> None:
         if row[name] != value or type(row[name]) is not type(value):
             row[name] = value
-            self.changed += 1
+            self.changed[id_] += 1
 
     # -- keys and pseudonyms -----------------------------------------------------------------------------------------------
 
@@ -218,7 +240,8 @@ class _Making:
         for id_, name in cells:
             for row in self.rows.get(id_, ()):
                 if _is_plain(row[name]):
-                    self._set(row, name, new[row[name]])
+                    self._set(id_, row, name, new[row[name]])
+                    self.renamed.add(id_)
 
 
 def _is_plain(value: Any) -> bool:
