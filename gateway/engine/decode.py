@@ -130,18 +130,30 @@ class PageDecoder:
 
         **Raises** `GatewayError` UPSTREAM_INVALID if the page is no JSON page at all.
         """
+        return self.fast(body) or self.learnt(*self.slow(body, must))
+
+    def fast(self, body: bytes) -> Page | None:
+        """Decode a page every cell of which keeps its type; None for any other."""
         if self._sampled(body) or (self._owner.misspelt and not self._owner.misspelt.isdisjoint(self._indices)):
-            return self._slow(body, must)
+            return None
         try:
             wire = self._decode(body)
             rows = wire.data if wire.data is not UNSET else wire.Data
             if rows is UNSET or rows is None:
-                return self._slow(body, must)
+                return None
             if self._settle is not None:
                 self._settle(rows)
         except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError, OverflowError):
-            return self._slow(body, must)
+            return None
         return _page(rows, wire)
+
+    def learnt(self, page: Page, loosen: frozenset[int], misspelt: frozenset[int]) -> Page:
+        """Decode columns that came in another form or spelling as they come from now on."""
+        if misspelt:
+            self._owner.misspell(misspelt)
+        if loosen:
+            self._owner.loosen(loosen)
+        return page
 
     def _sampled(self, body: bytes) -> bool:
         # msgspec rounds what is finer than a microsecond, and takes a member of another name for one that is missing; a source
@@ -157,7 +169,8 @@ class PageDecoder:
             for name, others in zip(self._names, self._others, strict=True)
         )
 
-    def _slow(self, body: bytes, must: frozenset[int]) -> Page:
+    def slow(self, body: bytes, must: frozenset[int]) -> tuple[Page, frozenset[int], frozenset[int]]:
+        """Decode a page cell by cell; say which columns came in other forms, and spellings, than their own. Any thread may."""
         raw = _raw_page(body)
         page = _page([], raw)
         loosen: set[int] = set()
@@ -188,11 +201,7 @@ class PageDecoder:
             row = self.row_class(*cells)
             page.rows.append(row)
             page.bad.extend((row, index) for index in wrong)
-        if misspelt:
-            self._owner.misspell(frozenset(misspelt))
-        if loosen:
-            self._owner.loosen(frozenset(loosen))
-        return page
+        return page, frozenset(loosen), frozenset(misspelt)
 
     def _parser(self, index: int, type_: FieldType, loosen: set[int]) -> Callable[[Any], Any]:
         parse = parser_of(type_)

@@ -28,12 +28,14 @@ from gateway.engine.pushdown import rename
 from gateway.engine.reduce import fits, of_partial
 from gateway.engine.related import OpenPartner, Related
 from gateway.engine.table import Key, States, Table, begun
+from gateway.engine.tasks import let_go
 from gateway.errors import GatewayError
 
 __all__ = ["Parents", "columns_for", "partial_groups", "pushed_groups"]
 
 _COUNT = Scalar(Kind.LONG)
 _ROWS_AT_ONCE = 1_000
+_ROWS_GROUPED_AT_ONCE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,17 @@ async def partial_groups(
     if found is None:
         found = await _from_rows(pages, grouping, parents, wanted, foreign=foreign, note=note)
     size, cut = len(parents.columns), len(own)
+    if not foreign and not size:
+        return {(): found}
     start = size + cut
-    related = await Related.of(grouping, foreign, [key[start : start + len(foreign)] for key in found], open_partner)
+    related = await Related.of(grouping, foreign, [key[start : start + len(foreign)] for key in found] if foreign else [], open_partner)
     groups: dict[Key, dict[Key, States]] = {}
-    for at, (key, states) in enumerate(found.items()):
-        if at % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
+    keys = list(found)[::-1]
+    while keys:
+        # Taken apart while it is read: to let go of all of it at once would take long.
+        key = keys.pop()
+        states = found.pop(key)
+        if len(keys) % _ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
         into = groups.setdefault(key[:size], {})
         whole = related.key(key[size:start], key[start : start + len(foreign)])
@@ -177,6 +185,7 @@ async def _walked(pages: Pages, read: Read, grouping: Grouping, parents: Parents
                 return
     if not grouping.by and not parents.keys and not seen:
         raise pages.invalid("no totals")
+    await let_go(seen)
 
 
 def _reader(pages: Pages, values: dict[str, Any]) -> Callable[..., Any]:
@@ -267,7 +276,7 @@ async def _from_rows(
                 fetched.bad.clear()
                 table.add(rows)
 
-            note(await pages.scan(grouping.asked, wanted, pages.visible, take=take))
+            note(await pages.scan(grouping.asked, wanted, pages.visible, take=take, at_once=_ROWS_GROUPED_AT_ONCE))
     except OverflowError:
         raise GatewayError("LIMIT_EXCEEDED", "An instant lies too near the ends of time to be cut in this time zone.") from None
     return table.groups

@@ -7,6 +7,7 @@ UPSTREAM_UNAVAILABLE, DEADLINE_EXCEEDED, LIMIT_EXCEEDED, naming product and owne
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,13 +23,15 @@ from gateway.engine.budget import Budget
 from gateway.engine.cells import Cells, Tie
 from gateway.engine.decode import Page, RowDecoders
 from gateway.engine.pushdown import can_push, divide, looked_up, wanted_of
+from gateway.engine.tasks import in_turns
 from gateway.errors import GatewayError
 from gateway.observe.traces import span
 
 __all__ = ["OnRead", "Pages", "Walk"]
 
 _EMPTY_PAGES_MAX = 1_000
-_BESIDE_BYTES = 512 * 1024
+_BESIDE_BYTES = 256 * 1024
+_SLOW_BESIDE_BYTES = 16 * 1024
 # How endpoints say that a cursor is none of theirs, or none any more.
 _CURSOR_STATUSES = frozenset((400, 404, 410, 422))
 
@@ -108,13 +111,19 @@ class Pages:
         *,
         must: frozenset[int] = frozenset(),
         take: Callable[[list[Any], Fetched], None] = lambda rows, fetched: fetched.rows.extend(rows),
+        at_once: int = sys.maxsize,
     ) -> Fetched:
-        """Read every row that matches, within the budget; ``take`` may do something else with a page's rows than keep them."""
+        """Read every row that matches, within the budget; ``take`` may do something else with a page's rows than keep them.
+
+        ``at_once``: how many of them it takes between two turns of the event loop.
+        """
         fetched = Fetched([])
         walk, passes = self.scanned(asked, wanted, columns, must=must)
         while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
-            take(self.ruled(page.rows if passes is None else list(filter(passes, page.rows)), fetched), fetched)
+            rows = self.ruled(page.rows if passes is None else list(filter(passes, page.rows)), fetched)
+            async for some in in_turns(rows, len(rows) if fetched.bad else at_once):
+                take(some, fetched)
         return fetched
 
     def scanned(
@@ -159,13 +168,16 @@ class Pages:
             names = tuple(self.product.columns[index].name for index in sorted(needed))
             read = replace(read, select=names or self.product.primary_key or None)
         body = await self._body(read, resumes=resumes)
-        decode = self._decoders.decoder(needed).decode
+        decoder = self._decoders.decoder(needed)
         try:
             self.budget.spend(body)
-            if len(body) > _BESIDE_BYTES:
-                # Far more than a page should hold, perhaps all of it malformed: beside the loop, which goes on meanwhile.
-                return await asyncio.to_thread(decode, body, must | self._rule_columns)
-            return decode(body, must | self._rule_columns)
+            # What takes long is done beside the loop, which goes on meanwhile.
+            page = decoder.fast(body) if len(body) <= _BESIDE_BYTES else await asyncio.to_thread(decoder.fast, body)
+            if page is not None:
+                return page
+            must |= self._rule_columns
+            slow = decoder.slow(body, must) if len(body) <= _SLOW_BESIDE_BYTES else await asyncio.to_thread(decoder.slow, body, must)
+            return decoder.learnt(*slow)
         except GatewayError as error:
             raise self._error(error.code.name, error.message, plain=True) from None
 

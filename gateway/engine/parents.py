@@ -29,9 +29,11 @@ def encoded(key: Key) -> bytes:
     return msgspec.json.encode(key)
 
 
-def grouped(rows: Iterable[Any], key_of: Callable[[Any], Key], *, also: Iterable[Key] = ()) -> dict[Key, list[Any]]:
-    """Group rows by key, in the order they come; keys of ``also`` come first, if only with no rows."""
-    groups: dict[Key, list[Any]] = {key: [] for key in also}
+def grouped(
+    rows: Iterable[Any], key_of: Callable[[Any], Key], *, also: Iterable[Key] = (), into: dict[Key, list[Any]] | None = None
+) -> dict[Key, list[Any]]:
+    """Group rows by key, in the order they come; keys of ``also`` come first, if only with no rows. ``into``: groups begun before."""
+    groups: dict[Key, list[Any]] = {key: [] for key in also} if into is None else into
     for row in rows:
         groups.setdefault(key_of(row), []).append(row)
     return groups

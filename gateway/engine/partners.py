@@ -20,13 +20,14 @@ from gateway.engine.lists import full_order
 from gateway.engine.pages import Pages
 from gateway.engine.positions import after, pack_keyset, sort_key, unpack_keyset
 from gateway.engine.pushdown import divide
-from gateway.engine.tasks import together
+from gateway.engine.tasks import in_turns, together
 from gateway.errors import GatewayError
 
 __all__ = ["Key", "beyond", "count_partners", "place_of", "read_partners", "sorter"]
 
 Key = tuple[Any, ...]
 _CALLS_AT_ONCE = 8
+_ROWS_AT_ONCE = 2_000
 
 
 async def read_partners(
@@ -66,7 +67,8 @@ async def read_partners(
     passes = cells.passes(left)
     is_asked = _among(pages, columns, keys)
     for part in parts:
-        fetched.rows.extend(row for row in part.rows if is_asked(row) and (passes is None or passes(row)))
+        async for some in in_turns(part.rows, _ROWS_AT_ONCE):
+            fetched.rows.extend([row for row in some if is_asked(row) and (passes is None or passes(row))])
         fetched.bad.extend(part.bad)
         fetched.dropped += part.dropped
         fetched.metadata = part.metadata or fetched.metadata

@@ -6,9 +6,11 @@ an offset in the page it leads to, and a fingerprint of the row before the place
 
 from __future__ import annotations
 
+import datetime as dt
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cmp_to_key
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
@@ -121,23 +123,45 @@ def _later(term: Order, value: Any) -> Predicate:
 
 def sort_key(order: Sequence[Order], cells: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     """Return the key function that sorts rows by ``order``; ``cells`` gives each term's cell of a row."""
-    terms = tuple(zip(order, cells, strict=True))
-    if all(not term.descending and term.nulls is Nulls.LAST for term, _ in terms):
-        return lambda row: tuple((value is None, _Null if value is None else value) for _, cell in terms for value in (cell(row),))
-
-    def compare(one: Any, other: Any) -> int:
-        for term, cell in terms:
-            left, right = cell(one), cell(other)
-            if left is None or right is None:
-                if left is right:
-                    continue
-                first = (left is None) == (term.nulls is Nulls.FIRST)
-                return -1 if first else 1
-            if left != right:
-                return 1 if (left < right) == term.descending else -1
-        return 0
-
-    return cmp_to_key(compare)
+    places = [_place(term, cell) for term, cell in zip(order, cells, strict=True)]
+    if len(places) == 1:
+        return places[0]
+    return lambda row: tuple([place(row) for place in places])
 
 
-_Null = ""
+_FIRST, _LAST = (0, ""), (2, "")
+
+
+def _place(term: Order, cell: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Give the function from a row to what its cell is compared by: nothing but tuples of what compares in C."""
+    null = _LAST if term.nulls is Nulls.LAST else _FIRST
+    if not term.descending:
+        return lambda row: null if (value := cell(row)) is None else (1, value)
+    turned = _TURNED.get
+    return lambda row: null if (value := cell(row)) is None else (1, turned(type(value), _Turned)(value))
+
+
+class _Turned:
+    """A value that compares the other way round."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Turned) and bool(self.value == other.value)
+
+    def __lt__(self, other: _Turned) -> bool:
+        return bool(other.value < self.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_TURNED: dict[type, Callable[[Any], Any]] = {
+    int: operator.neg,
+    float: operator.neg,
+    Decimal: Decimal.copy_negate,
+    dt.date: lambda value: -value.toordinal(),
+}
+"""Types whose values can be compared the other way round by what they are turned into."""

@@ -34,8 +34,24 @@ class State(Protocol):
     def value(self) -> Any:
         """Give the total so far."""
 
+    def held(self) -> int:
+        """Count the cells that it keeps."""
 
-class _Count:
+    def release(self) -> None:
+        """Let go of them, bit by bit."""
+
+
+class _Small:
+    __slots__ = ()
+
+    def held(self) -> int:
+        return 1
+
+    def release(self) -> None:
+        pass
+
+
+class _Count(_Small):
     __slots__ = ("count",)
 
     def __init__(self) -> None:
@@ -51,7 +67,7 @@ class _Count:
         return self.count
 
 
-class _Distinct:
+class _Distinct(_Small):
     __slots__ = ("cells",)
 
     def __init__(self) -> None:
@@ -66,8 +82,15 @@ class _Distinct:
     def value(self) -> int:
         return len(self.cells)
 
+    def held(self) -> int:
+        return len(self.cells)
 
-class _Least:
+    def release(self) -> None:
+        while self.cells:
+            self.cells.pop()
+
+
+class _Least(_Small):
     __slots__ = ("cell",)
 
     def __init__(self) -> None:
@@ -94,7 +117,7 @@ class _Greatest(_Least):
             self.cell = found if self.cell is None else max(self.cell, found)
 
 
-class _Sum:
+class _Sum(_Small):
     """``total`` and ``count`` may be set from a port's partial totals."""
 
     __slots__ = ("count", "total", "type")
@@ -136,7 +159,7 @@ class _Average(_Sum):
         return fits(mean.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _EXACT), self.type)
 
 
-class _FloatSum:
+class _FloatSum(_Small):
     """Keeps all that it sums, so that the order of rows does not show in the last digits."""
 
     __slots__ = ("cells", "count")
@@ -144,6 +167,13 @@ class _FloatSum:
     def __init__(self) -> None:
         self.cells: list[float] = []
         self.count = 0
+
+    def held(self) -> int:
+        return len(self.cells)
+
+    def release(self) -> None:
+        while self.cells:
+            self.cells.pop()
 
     def add(self, cells: list[Any]) -> None:
         self.cells.extend(cells)

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from contracts.model import Use
 from contracts.predicates import Predicate
 from domain_adapters.port import Order
@@ -28,7 +30,7 @@ from gateway.engine.parents import Parents, encoded, grouped, key_reader
 from gateway.engine.partners import Key, beyond, count_partners, place_of, read_partners, sorter
 from gateway.engine.ports import Ports
 from gateway.engine.semijoins import Semijoins
-from gateway.engine.tasks import both, together
+from gateway.engine.tasks import both, in_turns, together
 from gateway.engine.totals import Totals
 from gateway.errors import GatewayError
 from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
@@ -36,7 +38,13 @@ from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
 __all__ = ["Open", "Run"]
 
 _ROWS_AT_ONCE = 1_000
-"""Rows shaped between two turns of the event loop."""
+"""Rows shaped between two turns of the event loop, fewer where they have many cells; lists put together."""
+
+_CELLS_AT_ONCE = 10_000
+_ROWS_ENCODED = 2_000
+_LISTS_AT_ONCE = 250
+
+_encode_lines = msgspec.json.Encoder(decimal_format="string").encode_lines
 
 Open = Callable[[Step], Ports]
 """A step -> the ports that serve it in this request."""
@@ -44,7 +52,10 @@ Open = Callable[[Step], Ports]
 
 @dataclass(slots=True)
 class Run:
-    """One execution. ``rules``: product id -> bound row rules; ``status_of``: product id -> SLO status; ``demanded``: what is not read."""
+    """One execution. ``rules``: product id -> bound row rules; ``status_of``: product id -> SLO status; ``demanded``: what is not read.
+
+    ``encodes``: rows are for a JSON answer, and may be JSON themselves before it is put together.
+    """
 
     executable: Executable
     bound: Mapping[tuple[str, ...], Any]
@@ -54,6 +65,7 @@ class Run:
     status_of: Callable[[str], str]
     foreign: Callable[[ForeignPick], Awaitable[Any]]
     long_as_text: bool = False
+    encodes: bool = True
     findings: Findings = field(default_factory=Findings)
     demanded: Demanded = NOTHING_UNMET
     totals: Totals = field(init=False)
@@ -98,7 +110,7 @@ class Run:
         shaped = await self._shaped(step.row_shapes, fetched.rows, fetched, [list_locator(shape, step.path) for shape in step.row_shapes])
         if fetched.count_error is not None:
             self.findings.fail(fetched.count_error, (*step.path, "totalCount"))
-        sealed = self._sealed(fetched.places, bound.bound_to)
+        sealed = await self._sealed(fetched.places, bound.bound_to)
         share = Share(shaped, 0, len(fetched.rows), sealed, fetched.has_next, fetched.has_previous, fetched.count, totals)
         return self._object(step, share, fetched)
 
@@ -146,12 +158,15 @@ class Run:
 
     async def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners]) -> list[Any]:
         tests = self._tests(shape) if shape.tests else ()
-        if len(rows) <= _ROWS_AT_ONCE:
+        at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // (1 + len(shape.cell_paths)) + 1)
+        if len(rows) <= at_once:
             return shape.shape(rows, partners, tests)
         found: list[Any] = []
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            found += shape.shape(rows[start : start + _ROWS_AT_ONCE], partners, tests)
-            await asyncio.sleep(0)
+        is_long = self.encodes and len(rows) > _ROWS_ENCODED
+        async for some in in_turns(rows, at_once):
+            shaped = shape.shape(some, partners, tests)
+            # Of a long list, rows are encoded here, some at a time: what remains to do at the end is to copy them.
+            found += map(msgspec.Raw, _encode_lines(shaped).split(b"\n")[:-1]) if is_long else shaped
         return found
 
     def _tests(self, shape: RowShape) -> list[Callable[[Any], bool | None]]:
@@ -215,25 +230,25 @@ class Run:
         if isinstance(counted, GatewayError):
             self.findings.fail(counted, (*step.path, "totalCount"))
         # After the last row of a parent comes an empty page, which still has a total and a page before it.
-        groups = grouped(fetched.rows, key_reader(step.target), also=parents.keys if bound.after is not None or step.totals else ())
+        groups = grouped((), key_reader(step.target), also=parents.keys if bound.after is not None or step.totals else ())
+        async for some in in_turns(fetched.rows, _ROWS_AT_ONCE):
+            grouped(some, key_reader(step.target), into=groups)
         if order:
-            key = sorter(pages, order)
-            for rows in groups.values():
-                if len(rows) > 1:
-                    rows.sort(key=key)
-        lists = _cut(groups, asked.first)
+            await _sort_each(list(groups.values()), sorter(pages, order))
+        lists = await _cut(groups, asked.first)
         flat = [row for each in lists for row in each.rows]
         shaped = await self._shaped(step.row_shapes, flat, fetched, [_nested(shape, step, lists, parents) for shape in step.row_shapes])
         none = [part.absent for part in parts]
         absent = Share([[] for _ in step.row_shapes], count=None if counts is None else 0, totals=none)
         found = Partners(self._object(step, absent, fetched))
         pack = place_of(pages, order) if step.cursors else None
-        for each in lists:
-            sealed = () if pack is None else self._sealed([pack(row) for row in each.rows], bound.bound_to + encoded(each.key))
-            count = None if counts is None else counts.get(each.key, 0) if fetched.limited or bound.after is not None else each.size
-            totals = [part.of(each.key) for part in parts]
-            share = Share(shaped, each.start, each.end, sealed, each.size > len(each.rows), bound.after is not None, count, totals)
-            found[_lookup(each.key)] = self._object(step, share, fetched)
+        async for some in in_turns(lists, _LISTS_AT_ONCE):
+            for each in some:
+                sealed = () if pack is None else await self._sealed([pack(row) for row in each.rows], bound.bound_to + encoded(each.key))
+                count = None if counts is None else counts.get(each.key, 0) if fetched.limited or bound.after is not None else each.size
+                totals = [part.of(each.key) for part in parts]
+                share = Share(shaped, each.start, each.end, sealed, each.size > len(each.rows), bound.after is not None, count, totals)
+                found[_lookup(each.key)] = self._object(step, share, fetched)
         return found
 
     def _opened(self, bound: Bound, parents: Parents) -> Asked:
@@ -273,13 +288,16 @@ class Run:
     def _object(self, step: ConnectionStep, share: Share, fetched: Fetched) -> Any:
         return connection_object(step, share, fetched, slo_status=self.status_of(step.product.id), long_as_text=self.long_as_text)
 
-    def _sealed(self, places: Sequence[bytes], bound_to: bytes) -> Sequence[str]:
+    async def _sealed(self, places: list[bytes], bound_to: bytes) -> Sequence[str]:
         if not places:
             return ()
         if max(map(len, places)) > PAYLOAD_BYTES_MAX:
             hint = "Order by shorter columns, or do not ask for cursors."
             raise GatewayError("LIMIT_EXCEEDED", "A cursor of this list would be too long.", hint=hint)
-        return self.cursors.seal_many(places, bound_to)
+        sealed: list[str] = []
+        async for some in in_turns(places, _ROWS_AT_ONCE):
+            sealed += self.cursors.seal_many(some, bound_to)
+        return sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,12 +314,24 @@ class _List:
         return self.start + len(self.rows)
 
 
-def _cut(groups: Mapping[Key, list[Any]], first: int) -> list[_List]:
+async def _sort_each(lists: list[list[Any]], key: Callable[[Any], Any]) -> None:
+    sorted_rows = 0
+    for rows in lists:
+        if len(rows) > 1:
+            rows.sort(key=key)
+            sorted_rows += len(rows)
+            if sorted_rows > _ROWS_AT_ONCE:
+                sorted_rows = 0
+                await asyncio.sleep(0)
+
+
+async def _cut(groups: Mapping[Key, list[Any]], first: int) -> list[_List]:
     lists: list[_List] = []
     start = 0
-    for key, rows in groups.items():
-        lists.append(_List(key, rows[:first], start, len(rows)))
-        start = lists[-1].end
+    async for some in in_turns(list(groups.items()), _ROWS_AT_ONCE):
+        for key, rows in some:
+            lists.append(_List(key, rows[:first], start, len(rows)))
+            start = lists[-1].end
     return lists
 
 

@@ -13,7 +13,7 @@ from gateway.engine.cells import Cell, Cells
 from gateway.engine.grouping import Grouping, Measure
 from gateway.engine.reduce import State, state_of
 
-__all__ = ["Key", "States", "Table", "begun"]
+__all__ = ["Key", "States", "Table", "begun", "released"]
 
 Key = tuple[Any, ...]
 States = list[State]
@@ -29,6 +29,16 @@ def begun(grouping: Grouping) -> States:
 def _state(measure: Measure) -> State:
     of: FieldType | None = None if measure.column is None else measure.column.type
     return state_of(measure.function, measure.type, of)
+
+
+def released(groups: dict[Key, States], others: list[Any]) -> None:
+    """Take groups apart, one by one: whoever drops thousands of them at once holds up every other thread meanwhile."""
+    while others:
+        others.pop()
+    while groups:
+        _, states = groups.popitem()
+        for state in states:
+            state.release()
 
 
 class Table:

@@ -24,7 +24,7 @@ from gateway.engine.parents import encoded
 from gateway.engine.ports import Ports
 from gateway.engine.positions import after, pack_keyset, sort_key, unpack_keyset
 from gateway.engine.semijoins import Semijoins
-from gateway.engine.table import Key, States, begun
+from gateway.engine.table import Key, States, begun, released
 from gateway.engine.tasks import together
 from gateway.engine.withholding import finished, merged
 from gateway.errors import GatewayError
@@ -34,6 +34,7 @@ from gateway.governance.ruling import ProductRuling
 __all__ = ["Part", "Totals"]
 
 _LARGE_GROUPS = 1_000
+_LARGE_CELLS = 5_000
 _Result = TypeVar("_Result")
 
 
@@ -151,7 +152,7 @@ class Totals:
             lambda path, names: self._open(step, path, names),
             note=lambda fetched: self.findings.note(step.product, fetched),
         )
-        found, withheld = await _aside(states, _finished, states, grouping)
+        found, withheld = await _aside(states, _finished, states, grouping, cells=_held(states))
         if withheld:
             self._withhold(step, grouping)
         return await _aside(found, _pages_of, found, grouping, having)
@@ -190,19 +191,28 @@ class Totals:
         return [grouping.write(group, cursor) for group, cursor in zip(groups, sealed, strict=True)]
 
 
-async def _aside(size: Mapping[Key, Any], work: Callable[..., _Result], *given: Any) -> _Result:
-    """Do what takes long for many groups beside the loop."""
-    if sum(map(len, size.values())) > _LARGE_GROUPS:
+async def _aside(size: Mapping[Key, Any], work: Callable[..., _Result], *given: Any, cells: int = 0) -> _Result:
+    """Do what takes long for many groups, or ``cells`` kept in them, beside the loop."""
+    if sum(map(len, size.values())) > _LARGE_GROUPS or cells > _LARGE_CELLS:
         return await asyncio.to_thread(work, *given)
     return work(*given)
+
+
+def _held(states: Mapping[Key, Mapping[Key, States]]) -> int:
+    """Count the cells that few groups keep; many groups are many cells as they are."""
+    if sum(map(len, states.values())) > _LARGE_GROUPS:
+        return 0
+    return sum(state.held() for groups in states.values() for some in groups.values() for state in some)
 
 
 def _finished(states: dict[Key, dict[Key, States]], grouping: Grouping) -> tuple[dict[Key, list[Group]], bool]:
     found: dict[Key, list[Group]] = {}
     any_withheld = False
     for key, groups in states.items():
-        found[key], withheld = finished(merged(groups, grouping), grouping)
+        some = merged(groups, grouping)
+        found[key], withheld = finished(some, grouping)
         any_withheld = any_withheld or (withheld and bool(groups))
+        released(groups, some)
     return found, any_withheld
 
 
@@ -215,4 +225,7 @@ def _pages_of(found: dict[Key, list[Group]], grouping: Grouping, having: Predica
     for key, groups in found.items():
         kept = [group for group in groups if test(group) is True]
         pages[key] = nsmallest(grouping.first, kept, key=by)
+        for some in (kept, groups):
+            while some:
+                some.pop()
     return pages
