@@ -8,28 +8,26 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
-import ipaddress
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from contracts import CatalogReading, Contract, MeshPolicy, load_policy, read_catalog
-from domain_adapters.addresses import AddressPolicy
-from domain_adapters.endpoint import Endpoint
 from domain_adapters.errors import PortError
-from domain_adapters.kinds import Surroundings, is_served, open_port
-from domain_adapters.port import Call, Port
-from gateway.catalog.snapshot import Product, tolerant_snapshot_of
+from domain_adapters.port import Port
+from gateway.catalog.change import Change, changed
+from gateway.catalog.snapshot import tolerant_snapshot_of
 from gateway.compiler.explain import explain
 from gateway.engine.budget import Bounds
+from gateway.engine.current import Current
 from gateway.engine.engine import Engine
-from gateway.engine.proof import counts_hold, row_rules_of
-from gateway.engine.proof_totals import totals_hold
-from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question
 from gateway.observe import meters
 from gateway.observe.logs import event, fault
 from gateway.observe.metrics import Metrics
-from gateway.settings import PortSettings, ProductSettings, Settings
+from gateway.ports import Probing, opened
+from gateway.settings import ProductSettings, Settings
 from gateway.slo import series
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
@@ -78,7 +76,9 @@ class Service:
         self.policy = policy
         self.reading = reading
         self.metrics = metrics
-        self._ports = _opened(settings, reading.contracts)
+        # Of several majors only the newest is read.
+        newest = {contract.key: contract for contract in reading.contracts}
+        self._ports = {key: opened(settings, it, settings.products.get(key)) for key, it in newest.items()}
         self.snapshot = tolerant_snapshot_of(reading.contracts, self._ports, keep_spelling=settings.names == "contract")
         for finding in self.snapshot.findings:
             event("left_out", finding=finding)
@@ -95,7 +95,7 @@ class Service:
         )
         metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))
         self.bounds = _bounds(settings)
-        self.answerer = Engine(
+        engine = Engine(
             self.snapshot,
             policy,
             secret=settings.key("engine"),
@@ -111,6 +111,10 @@ class Service:
             on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
             on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
         )
+        self.answerer = Current(engine)
+        self._probing = Probing(policy, settings, self.bounds, self.answerer.note_proof)
+        self._changing = asyncio.Lock()
+        self._retired: set[asyncio.Task[None]] = set()
         observe = settings.observe
         self._meters = meters.configure(observe.metrics, clock, products_max=observe.products_max, every_s=observe.metrics_s)
         self._background: list[asyncio.Task[None]] = []
@@ -126,16 +130,16 @@ class Service:
         """Stop the background work and close every port."""
         if self._meters is not None:
             await asyncio.to_thread(self._meters.stop)
-        for task in self._background:
+        background = [*self._background, *self._retired]
+        for task in background:
             task.cancel()
-        for task in self._background:
+        for task in background:
             with suppress(asyncio.CancelledError):
                 await task
         self._background = []
-        self.answerer.close()
+        self.answerer.engine.close()
         for ports in self._ports.values():
-            for port in ports:
-                await port.aclose()
+            await _closed(ports)
 
     async def _show_forever(self, shown: meters.Meters) -> None:
         while True:
@@ -156,11 +160,11 @@ class Service:
     async def explain(self, question: Question, frame: Frame) -> str:
         """Explain how a question would be answered: plan, rulings and upstream calls."""
         await self.probe()
-        return explain(self.answerer.explained(question, frame), self.snapshot)
+        return explain(self.answerer.engine.explained(question, frame), self.snapshot)
 
     async def probe(self) -> bool:
         """Ask every port what it can do, and prove its counts; tell whether all of them answered."""
-        return all(await asyncio.gather(*(self._probe_one(product) for product in self.snapshot.products.values())))
+        return await self._probing.all(list(self.snapshot.products.values()))
 
     async def _probe_forever(self) -> None:
         retry_s = 1.0
@@ -176,52 +180,79 @@ class Service:
             retry_s = 1.0 if everybody_answered else retry_s * 2
             await asyncio.sleep(pause_s)
 
-    async def _probe_one(self, product: Product) -> bool:
-        answered = True
-        rules = row_rules_of(product.contract, self.policy)
-        for port in product.ports:
-            proved = totals = False
+    # -- one product changed -----------------------------------------------------------------------------------------------
+
+    async def publish(self, contract: Contract, placed: ProductSettings | None = None) -> tuple[str, ...]:
+        """Serve a contract from now on, in place of the same major of its product; every other product stays as it is.
+
+        ``placed``: where the product is, unless the settings know. Requests under way finish on what they began on. Gives what was
+        left out around it. **Raises** `gateway.catalog.snapshot.CatalogError` where it cannot stand beside the others.
+        """
+        others = [it for it in self._versions(contract.key) if it.major != contract.major]
+        return await self._change(contract.key, [*others, contract], placed or self.settings.products.get(contract.key))
+
+    async def withdraw(self, key: str) -> tuple[str, ...]:
+        """Serve a product (``domain/name``) no more, as `publish`."""
+        return await self._change(key, [], None)
+
+    def _versions(self, key: str) -> list[Contract]:
+        return [it.contract for it in self.snapshot.products.values() if it.contract.key == key]
+
+    async def _change(self, key: str, contracts: list[Contract], placed: ProductSettings | None) -> tuple[str, ...]:
+        async with self._changing:
+            newest = max(contracts, key=lambda it: it.major, default=None)
+            ports = () if newest is None else opened(self.settings, newest, placed)
             try:
-                if (probe := getattr(port, "probe", None)) is not None:
-                    await probe(Call(self.settings.timeouts.connect_s))
-                proved = await counts_hold(product, port, rules, self.bounds)
-                totals = proved and await totals_hold(product, port, rules, self.bounds)
-                if not proved and port.capabilities.count:
-                    event("counts_not_proved", product=product.id, port=port.name)
-            except (PortError, GatewayError) as error:
-                answered = False
-                event("port_not_probed", product=product.id, port=port.name, reason=getattr(error, "reason", type(error).__name__))
-            self.answerer.note_proof(product, port, proved=proved, totals=totals)
-        return answered
+                change = await self._prepared(key, contracts, ports)
+                engine = await asyncio.to_thread(self.answerer.engine.successor, change)
+            except BaseException:
+                await _closed(ports)
+                raise
+            before = set(self.snapshot.findings)
+            old, self._ports[key] = self._ports.get(key, ()), ports
+            self.snapshot = change.snapshot
+            self.board.replace(product.contract for product in change.snapshot.products.values())
+            self.answerer.follow(engine)
+            self._retire(old)
+            found = tuple(it for it in change.snapshot.findings if it not in before)
+            for finding in found:
+                event("left_out", finding=finding)
+            await self._probing.all(change.snapshot.products[id_] for id_ in change.replaced if id_ in change.snapshot.products)
+            return found
+
+    async def _prepared(self, key: str, contracts: list[Contract], ports: tuple[Port, ...]) -> Change:
+        keep_spelling = self.settings.names == "contract"
+        make = partial(changed, self.snapshot, key, contracts, {key: ports}, revision=str(time.time_ns()), keep_spelling=keep_spelling)
+        change = await asyncio.to_thread(make)
+        for port in ports:  # so that nobody meets a port of which nothing is known
+            with suppress(PortError):
+                await self._probing.ask(port)
+        return change
+
+    def _retire(self, ports: tuple[Port, ...]) -> None:
+        """Close ports when whoever may still read from them has finished."""
+
+        async def close() -> None:
+            try:
+                await asyncio.sleep(max(self.settings.timeouts.stream_s, self.settings.timeouts.request_s))
+            finally:
+                await _closed(ports)
+
+        if ports:
+            task = asyncio.create_task(close())
+            self._retired.add(task)
+            task.add_done_callback(self._retired.discard)
 
     def _note_read(self, product: str, outcome: str, duration_s: float) -> None:
         self.metrics.read(product, outcome, duration_s)
-        self.metrics.call(product, self.snapshot.products[product].contract.metadata.version, outcome)
+        if (known := self.snapshot.products.get(product)) is not None:  # else it was withdrawn meanwhile
+            self.metrics.call(product, known.contract.metadata.version, outcome)
         self.upkeep.calls.note(product, outcome)
 
 
-def _opened(settings: Settings, contracts: tuple[Contract, ...]) -> dict[str, tuple[Port, ...]]:
-    upstream = settings.upstream
-    networks = tuple(ipaddress.ip_network(text) for text in upstream.networks)
-    around = Surroundings(AddressPolicy(loopback=upstream.loopback, private=upstream.private, only=networks))
-    found: dict[str, tuple[Port, ...]] = {}
-    for contract in contracts:
-        placed = settings.products.get(contract.key)
-        if placed is not None:
-            named = zip(contract.output_ports, contract.port_names, strict=True)
-            found[contract.key] = tuple(open_port(contract, it, _endpoint(placed, name), around) for it, name in named if is_served(it))
-            for name in placed.ports.keys() - set(contract.port_names):
-                event("left_out", finding=f"the settings of port {name} of {contract.key}: its contract has no such output port")
-    return found
-
-
-def _endpoint(product: ProductSettings, name: str) -> Endpoint:
-    port = product.ports.get(name, PortSettings())
-    if port.endpoint is None:
-        level = product.level if port.level is None else port.level
-        return Endpoint(str(product.endpoint), auth=port.auth or product.auth, level=level)
-    # What is told to one address is no other's business: credentials never go along.
-    return Endpoint(str(port.endpoint), auth=port.auth, level=port.level)
+async def _closed(ports: Iterable[Port]) -> None:
+    for port in ports:
+        await port.aclose()
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -53,6 +53,10 @@ class Described:
         self._products_max = products_max
         self._kept = kept
 
+    def successor(self, snapshot: Snapshot) -> Described:
+        """Describe the next snapshot; what was written of products that it shares is not written again."""
+        return Described(snapshot, self._mesh_field, products_max=self._products_max, kept=self._kept)
+
     def answer(self, asked: Asked, ruling_of: RulingOf, globs: Iterable[str]) -> bytes:
         """Answer ``__schema`` or ``__type`` within a scope, as JSON. **Raises** `GatewayError` LIMIT_EXCEEDED."""
         view = self._view(ruling_of, globs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from graphql import (
@@ -126,6 +126,7 @@ class Operations:
         self._keys = keys
         self._limits = limits
         self._on_compiled = on_compiled
+        self._kept_max_bytes = kept_max_bytes
         self._kept = Kept(kept_max_bytes)
         self._relation_names = relation_names(snapshot)
         self._texts: dict[_Key, Prepared] = {}
@@ -133,6 +134,20 @@ class Operations:
         # INVARIANT: only hashes stand here, so that sightings weigh next to nothing.
         self._sighted: Recent[int, bool] = Recent(_SIGHTINGS_MAX)
         self._documents: Recent[tuple[str, str | None], Document] = Recent(_DOCUMENTS_MAX)
+
+    def successor(self, snapshot: Snapshot, slices: Slices, touched: frozenset[str]) -> Operations:
+        """Make the operations of the next snapshot, which keep what reads none of the products that the change ``touched``."""
+        made = Operations(snapshot, slices, self._keys, self._limits, kept_max_bytes=self._kept_max_bytes, on_compiled=self._on_compiled)
+        made._sighted, made._documents = self._sighted, self._documents
+        twins: dict[int, Checked] = {}
+        for shape, (checked, rulings) in list(self._shapes.items()):
+            if (entry := checked.entry) is not None and touched.isdisjoint(checked.reach.links):
+                twins[id(checked)] = twin = replace(checked, entry=None)
+                made._keep_shape(shape, twin, rulings, entry.owner)
+        for key, prepared in list(self._texts.items()):
+            if (entry := prepared.entry) is not None and (found := twins.get(id(prepared.checked))) is not None and found.entry is not None:
+                made._keep_text(key, replace(prepared, checked=found, entry=None), entry.owner)
+        return made
 
     @property
     def kept_bytes(self) -> int:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from contracts.masks import Mask, MaskKind
 from contracts.predicates import Predicate
 from domain_adapters.port import Call, Port, Probes, Restricted
 from gateway.caller import Caller
+from gateway.catalog.change import Change
 from gateway.catalog.described import Described
 from gateway.catalog.fragments import Fragments
 from gateway.catalog.introspection import asked_of
@@ -95,10 +97,10 @@ class Engine:
         self._rules = BoundRules()
         self._masks = MaskKeys(secret)
         self._cursors = CursorCodec(secret)
-        self._slices = Slices(snapshot, mesh_field())
+        slices = Slices(snapshot, mesh_field())
         fragments = Fragments(fragments_max_bytes)
         self._described = Described(snapshot, mesh_field(), products_max=introspection_products_max, kept=fragments)
-        self._operations = Operations(snapshot, self._slices, self._masks, limits, kept_max_bytes=kept_max_bytes, on_compiled=on_compiled)
+        self._operations = Operations(snapshot, slices, self._masks, limits, kept_max_bytes=kept_max_bytes, on_compiled=on_compiled)
         self._decoders: dict[tuple[str, int, int], RowDecoders] = {}
         self._compiler = ThreadPoolExecutor(1, "compiler")
         self._cataloguer = ThreadPoolExecutor(1, "cataloguer")
@@ -107,14 +109,38 @@ class Engine:
         self._unprobed = [port for product in snapshot.products.values() for port in product.ports if isinstance(port, Probes)]
         self._on_dropped = on_dropped
         self._on_read = on_read
-        self._proved: set[tuple[str, str]] = set()
-        self._proved_totals: set[tuple[str, str]] = set()
+        # By product and the port's identity; successors share them, so that no proof and no disproof is lost on the way.
+        self._proved: set[tuple[str, int]] = set()
+        self._proved_totals: set[tuple[str, int]] = set()
 
     def note_proof(self, product: Product, port: Port, *, proved: bool, totals: bool | None = None) -> None:
         """Take in whether a port's counts under row rules hold (SPEC A6), and its ``totals``; until then they are made here, from rows."""
-        key = (product.id, port.name)
+        known = self.snapshot.products.get(product.id)
+        if known is None or not any(it is port for it in known.ports):
+            return  # it was asked before the product was changed
+        key = (product.id, id(port))
         (self._proved.add if proved else self._proved.discard)(key)
         (self._proved_totals.add if (proved if totals is None else totals) else self._proved_totals.discard)(key)
+
+    def successor(self, change: Change) -> Engine:
+        """Make the engine of the next snapshot, which shares what the change does not touch; this one finishes what it has begun."""
+        made = copy(self)
+        made.snapshot = snapshot = change.snapshot
+        made._views = self._views.successor(product.contract for product in snapshot.products.values())
+        made._rules = BoundRules()
+        made._described = self._described.successor(snapshot)
+        made._operations = self._operations.successor(snapshot, Slices(snapshot, mesh_field()), change.touched)
+        made._decoders = {key: it for key, it in self._decoders.items() if key[0] not in change.replaced}
+        gone = {id(port) for id_ in change.replaced if id_ in self.snapshot.products for port in self.snapshot.products[id_].ports}
+        come = [port for id_ in change.replaced if id_ in snapshot.products for port in snapshot.products[id_].ports]
+        made._unprobed = [it for it in self._unprobed if id(it) not in gone] + [it for it in come if isinstance(it, Probes)]
+        return made
+
+    def succeed(self, last: Engine) -> None:
+        """Take over from the last engine, whose ports that are here no longer are trusted no longer."""
+        here = {id(port) for product in self.snapshot.products.values() for port in product.ports}
+        for proofs in (last._proved, last._proved_totals):
+            proofs.difference_update([key for key in proofs if key[1] not in here])
 
     # -- a question --------------------------------------------------------------------------------------------------------
 
@@ -307,8 +333,8 @@ class Engine:
             Offer(
                 port,
                 port.serves if isinstance(port, Restricted) else frozenset(),
-                trusts_counts=(product.id, port.name) in self._proved,
-                trusts_totals=(product.id, port.name) in self._proved_totals,
+                trusts_counts=(product.id, id(port)) in self._proved,
+                trusts_totals=(product.id, id(port)) in self._proved_totals,
                 is_known=not isinstance(port, Probes) or port.probed,
             )
             for port in product.ports
@@ -327,8 +353,8 @@ class Engine:
             rules=rules,
             ties={name: tie for name in product.primary_key if name in unusable} if tie is not None else {},
             unusable=unusable,
-            trusts_counts=(product.id, port.name) in self._proved,
-            trusts_totals=(product.id, port.name) in self._proved_totals,
+            trusts_counts=(product.id, id(port)) in self._proved,
+            trusts_totals=(product.id, id(port)) in self._proved_totals,
             pin=port.name if len(product.ports) > 1 else "",
             on_read=self._on_read,
         )

@@ -92,6 +92,10 @@ class Reading:
             for role in conditions
         }
 
+    def reads_as(self, other: Reading) -> bool:
+        """Tell whether both cut every caller down to the same facts, at all times."""
+        return self._ends == other._ends and self._roles == other._roles
+
     def facts(self, caller: Caller, today: dt.date) -> Facts:
         """Cut a caller down to what policies read; roles that the mesh does not know are left out."""
         known = [(role, self._roles[role]) for role in caller.roles if role in self._roles]

@@ -89,17 +89,23 @@ class View:
 class Views:
     """The views of one policy over one catalog of contracts.
 
-    ``capacity`` bounds callers and views that are remembered, and with them the rulings. A successor (after a registration) takes over
-    ``rulings``, so that what did not change stays the same object.
+    ``capacity`` bounds callers and views that are remembered, and with them the rulings. A successor takes over ``rulings``, so that
+    what did not change stays the same object.
     """
 
     def __init__(self, policy: MeshPolicy, contracts: Iterable[Contract], capacity: int = 1_024, *, rulings: Rulings | None = None) -> None:
         self._policy = policy
+        self._capacity = capacity
         self._reading = Reading(policy, contracts)
         self._by_caller: Recent[Caller, View] = Recent(4 * capacity)
         self._by_facts: Recent[Facts, View] = Recent(capacity)
         self._decided: Recent[tuple[int, int], tuple[Contract, ProductRuling]] = Recent(_RULINGS_PER_VIEW * capacity)
         self.rulings = rulings if rulings is not None else Rulings()
+
+    def successor(self, contracts: Iterable[Contract]) -> Views:
+        """Give the views over another catalog: these very ones, unless what its policies read of callers is not the same."""
+        other = Views(self._policy, contracts, self._capacity, rulings=self.rulings)
+        return self if other._reading.reads_as(self._reading) else other
 
     def of(self, caller: Caller, now: dt.datetime) -> View:
         """Find the view of a caller. The same `Caller` object costs one look-up and a comparison."""
