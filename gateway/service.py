@@ -109,6 +109,7 @@ class Service:
             on_executable=lambda hit: metrics.executable(hit=hit),
             on_read=self._note_read,
             on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
+            on_disclosed=lambda product, columns, id_: event("masked_fields_used", product=product, columns=columns, request_id=id_),
             on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
         )
         self.answerer = Current(engine)

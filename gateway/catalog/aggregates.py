@@ -28,7 +28,7 @@ from graphql import (
 from contracts.fields import Kind, Scalar
 from domain_adapters.algebra import TRUNCATIONS, aggregate_type
 from gateway.catalog.inputs import SORT_DIRECTION, scalar_filter, scalar_of_kind
-from gateway.catalog.measures import FUNCTIONS, HOPS_MAX, column_symbols, is_clear, is_measured, may_measure, relation_symbols
+from gateway.catalog.measures import FUNCTIONS, HOPS_MAX, column_symbols, is_measured, is_open, may_measure, relation_symbols
 from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.governance.ruling import FieldRuling
 
@@ -153,9 +153,7 @@ class AggregateTypes:
         return GraphQLField(GraphQLList(group), arguments, description=text)
 
     def _keys(self, product: Product) -> list[Column]:
-        return [
-            column for column, ruling in self._scope.known_columns(product) if column.is_comparable and (self._wide or is_clear(ruling))
-        ]
+        return [column for column, ruling in self._scope.known_columns(product) if column.is_comparable and (self._wide or is_open(ruling))]
 
     def _key(self, product: Product) -> GraphQLObjectType:
         def fields() -> dict[str, GraphQLField]:

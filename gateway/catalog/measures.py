@@ -14,7 +14,7 @@ from domain_adapters.algebra import aggregate_type
 from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.governance.ruling import Access, FieldRuling
 
-__all__ = ["FUNCTIONS", "HOPS_MAX", "column_symbols", "is_clear", "is_measured", "may_measure", "relation_symbols"]
+__all__ = ["FUNCTIONS", "HOPS_MAX", "column_symbols", "is_clear", "is_measured", "is_open", "may_measure", "relation_symbols"]
 
 HOPS_MAX = 4
 """How many relationships a path of ``by`` follows."""
@@ -31,16 +31,24 @@ def is_clear(field: FieldRuling) -> bool:
     return field.usable and field.access is Access.CLEAR and not field.varies
 
 
+def is_open(field: FieldRuling) -> bool:
+    """Whether groups may be formed by the column, and totals taken of it: it is clear, or the grant lifts its mask for that (SPEC A8).
+
+    What is for aggregates only is never lifted further than that.
+    """
+    return is_clear(field) or (field.usable and field.aggregates is None)
+
+
 def is_measured(function: str, column: Column) -> bool:
     """Whether there is such a total of columns of this type."""
     return column.is_comparable and aggregate_type(function, column.type) is not None
 
 
 def may_measure(function: str, column: Column, field: FieldRuling) -> bool:
-    """Whether a caller ruled so may take this total: of what is clear, or of what is for aggregates only (SPEC A8)."""
+    """Whether a caller ruled so may take this total: of what is open, or of what is for aggregates only (SPEC A8)."""
     if not is_measured(function, column):
         return False
-    return is_clear(field) or (field.aggregates is not None and function in field.aggregates.functions)
+    return is_open(field) or (field.aggregates is not None and function in field.aggregates.functions)
 
 
 def column_symbols(product: Product) -> dict[str, Column]:

@@ -11,7 +11,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from contracts.masks import MaskKind
+from contracts.masks import Mask, MaskKind
+from gateway.catalog.measures import is_clear, is_open
 from gateway.catalog.snapshot import Product, Relation
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, LinkStep, PartnerStep, RowShape, TotalsStep
 from gateway.compiler.plan import (
@@ -34,7 +35,7 @@ from gateway.compiler.plan import (
 from gateway.compiler.shaping import shape_of
 from gateway.compiler.structs import output_class
 from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
-from gateway.governance.masks import MaskKeys, fitting
+from gateway.governance.masks import MaskFunction, MaskKeys, fitting, mask_function
 from gateway.governance.rule import RuledPlan, RulingOf
 from gateway.governance.ruling import Access, ProductRuling
 
@@ -68,6 +69,7 @@ def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_
         rulings={product.id: ruling_of(product) for product in ruled.plan.products},
         masked=msgspec.json.encode([receipt.entry() for receipt in ruled.masked]),
         denied=msgspec.json.encode([receipt.entry() for receipt in ruled.denied]),
+        lifted={product.id: found for product in ruled.plan.products if (found := _lifted(ruling_of(product)))},
         demands=tuple((demand, tuple(_below(demand, compiling.paths))) for demand in ruled.plan.demands),
         size_bytes=compiling.size_bytes + _RECEIPT_BYTES * (len(ruled.masked) + len(ruled.denied)),
     )
@@ -190,7 +192,20 @@ class _Compiling:
             partners=partners,
             partner_rulings={it.id: self.ruling_of(it) for it in partners},
             links=links,
+            masks=self._masks(pick.product, part, partners),
         )
+
+    def _masks(self, product: Product, part: TotalsPick, partners: tuple[Product, ...]) -> dict[tuple[str, str], MaskFunction]:
+        fields = [(product, it) for it in part.veiled.values()]
+        for partner in partners:
+            if partner is not product:
+                fields += [(partner, it) for it in self.ruling_of(partner).fields if is_open(it) and not is_clear(it)]
+        found = {}
+        for one, it in fields:
+            type_ = one.column_by_name[it.column].type
+            mask = fitting(it.mask or Mask(MaskKind.NULLIFY), type_)
+            found[one.id, it.column] = mask_function(mask, type_, self.keys, one.contract.metadata.domain)
+        return found
 
     def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:
         shape, tests = shape_of(rows, self.keys, long_as_text=self.long_as_text)
@@ -236,6 +251,10 @@ def _shows(pick: ColumnPick) -> bool:
     return (
         ruling.access is Access.MASKED and ruling.mask is not None and fitting(ruling.mask, pick.column.type).kind is not MaskKind.NULLIFY
     )
+
+
+def _lifted(ruling: ProductRuling) -> frozenset[str]:
+    return frozenset(it.column for it in ruling.fields if it.usable and not is_clear(it))
 
 
 def _indices(product: Product, names: Iterable[str]) -> tuple[int, ...]:

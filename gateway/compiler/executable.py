@@ -6,7 +6,7 @@ Made by `gateway.compiler.compiling`, run by the engine. Everything here is deci
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -128,6 +128,8 @@ class TotalsStep(Step):
     partner_rulings: Mapping[str, ProductRuling]
     links: tuple[LinkStep, ...] = ()
     """What conditions on the connection and on its groups follow."""
+    masks: Mapping[tuple[str, str], Callable[[Any], Any]] = field(default_factory=dict)
+    """(product id, column) -> the mask of what shows of it, where it is masked but may be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,5 +186,7 @@ class Executable:
     """JSON of the receipts ``denied``."""
     size_bytes: int
     """What it is reckoned to weigh while it is kept."""
+    lifted: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Product id -> its masked columns that predicates may use; only products that have any."""
     demands: tuple[tuple[Demand, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
     """What is demanded, each with (product id, response path) of every read below."""

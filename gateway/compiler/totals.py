@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.catalog.snapshot import Column, Product
+from gateway.governance.ruling import FieldRuling
 
 if TYPE_CHECKING:
     from gateway.compiler.plan import Source, TypenamePick
@@ -74,7 +75,7 @@ class AggregatePick:
     """``aggregate``: totals of all rows of the connection.
 
     What governance says: ``unclear``, columns whose values may not show here; ``protected``, column -> how many subjects a total
-    of it needs (SPEC A8).
+    of it needs (SPEC A8); ``veiled``, columns that are masked but may be used, with their rulings: what shows of them is masked.
     """
 
     key: str
@@ -82,6 +83,7 @@ class AggregatePick:
     picks: tuple[MeasurePick | FunctionPick | TypenamePick, ...]
     unclear: frozenset[str] = frozenset()
     protected: Mapping[str, int] = field(default_factory=dict)
+    veiled: Mapping[str, FieldRuling] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class GroupsPick:
     partners: tuple[Product, ...]
     unclear: frozenset[str] = frozenset()
     protected: Mapping[str, int] = field(default_factory=dict)
+    veiled: Mapping[str, FieldRuling] = field(default_factory=dict)
 
 
 TotalsPick = AggregatePick | GroupsPick

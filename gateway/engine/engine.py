@@ -41,6 +41,7 @@ from gateway.engine.cells import Tie
 from gateway.engine.choice import Offer
 from gateway.engine.decode import RowDecoders
 from gateway.engine.demanding import NOTHING_UNMET, Demanded, check_demands, without
+from gateway.engine.disclosure import disclosed
 from gateway.engine.findings import Findings
 from gateway.engine.foreign import answer_foreign
 from gateway.engine.forms.writers import writer_of
@@ -87,6 +88,7 @@ class Engine:
         on_read: Callable[[str, str, float], None] = lambda _product, _outcome, _seconds: None,
         on_internal: Callable[[BaseException, str], None] = lambda _error, _id: None,
         on_dropped: Callable[[str, int], None] = lambda _product, _rows: None,
+        on_disclosed: Callable[[str, tuple[str, ...], str], None] = lambda _product, _columns, _request_id: None,
     ) -> None:
         self.snapshot = snapshot
         self.policy = policy
@@ -108,6 +110,7 @@ class Engine:
         self._on_internal = on_internal
         self._unprobed = [port for product in snapshot.products.values() for port in product.ports if isinstance(port, Probes)]
         self._on_dropped = on_dropped
+        self._on_disclosed = on_disclosed
         self._on_read = on_read
         # By product and the port's identity; successors share them, so that no proof and no disproof is lost on the way.
         self._proved: set[tuple[str, int]] = set()
@@ -152,6 +155,7 @@ class Engine:
             rules = self._bound_rules(executable, frame.caller)
             values = Values(variables, prepared.literals)
             bound = bind(executable, values, self.bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
+            self._note_disclosures(executable, bound, frame)
             demanded = self._demanded(executable, variables, bound)
             run = self._run(executable, bound, rules, prepared, question, frame, view, demanded)
             if self._unprobed:
@@ -223,6 +227,7 @@ class Engine:
         rules = self._bound_rules(executable, frame.caller)
         bounds = replace(self.bounds, rows_max=self.bounds.stream_rows_max)
         bound = bind(executable, Values(variables, prepared.literals), bounds, decision=view.digest, rules=rules)
+        self._note_disclosures(executable, bound, frame)
         demanded = self._demanded(executable, variables, bound, may_null=False)
         products = tuple(id_ for id_, _ in executable.products)
         slo = self.board.status(products)
@@ -271,6 +276,11 @@ class Engine:
     def _bound_rules(self, executable: Executable, caller: Caller) -> dict[str, tuple[Predicate, ...]]:
         products = self.snapshot.products
         return {id_: self._rules.of(ruling, caller, products[id_].contract) for id_, ruling in executable.rulings.items()}
+
+    def _note_disclosures(self, executable: Executable, bound: Mapping[tuple[str, ...], Any], frame: Frame) -> None:
+        if executable.lifted:
+            for product, columns in disclosed(executable, bound).items():
+                self._on_disclosed(product, columns, frame.request_id)
 
     def _demanded(
         self, executable: Executable, variables: Mapping[str, Any], bound: Mapping[tuple[str, ...], Any], *, may_null: bool = True

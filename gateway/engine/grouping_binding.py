@@ -139,7 +139,7 @@ class _Binding:
     def check(self, named: frozenset[str], rulings: Mapping[str, ProductRuling]) -> dict[str, int]:
         """Refuse what does not show; give the columns in use that are protected."""
         pick = self.step.pick
-        unclear = unclear_along(self.product, pick.unclear, [term.path for term in self.by], rulings)
+        unclear = unclear_along(self.product, pick, [term.path for term in self.by], rulings)
         for term in self.by:
             if term.column.name in unclear[names_of(term.path)]:
                 raise masked(term.path[-1][1] if term.path else self.product, term.column.name)
@@ -253,17 +253,28 @@ class _Binding:
             case MeasurePick(function=function, column=column):
                 slot = self._measure(function, column)
                 place = len(self.by) + int(slot[1:])
-                return self._written(place, self.measures[int(slot[1:])].type)
+                mask = None if column is None or function not in ("min", "max") else self.step.masks.get((self.product.id, column.name))
+                return self._written(place, self.measures[int(slot[1:])].type, mask)
             case FunctionPick(picks=picks) | KeyPick(picks=picks):
                 return self._object(picks, pick.path if isinstance(pick, KeyPick) else ())
             case KeyCellPick(column=column):
-                return self._written(int(self._key(path, column)[1:]), column.type)
+                mask = self.step.masks.get((self._at(path).id, column.name))
+                return self._written(int(self._key(path, column)[1:]), column.type, mask)
             case GroupCursorPick():
                 return lambda _group, cursor: cursor
         name = pick.type_name
         return lambda _group, _cursor: name
 
-    def _written(self, place: int, type_: FieldType) -> _Read:
+    def _at(self, path: tuple[str, ...]) -> Product:
+        product = self.product
+        for name in path:
+            product = self._partner(product, name)
+        return product
+
+    def _written(self, place: int, type_: FieldType, mask: Callable[[Any], Any] | None = None) -> _Read:
+        if mask is not None:
+            shown = self._written(0, type_)
+            return lambda group, _: None if (value := mask(group[place])) is None else shown((value,), None)
         kind = type_.kind if isinstance(type_, Scalar) else None
         if kind is Kind.DECIMAL:
             return lambda group, _: None if (value := group[place]) is None else format(value, "f")

@@ -29,7 +29,7 @@ from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
 from gateway.errors import GatewayError
 from gateway.governance.joins import stricter
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
-from gateway.governance.totals import rule_totals
+from gateway.governance.totals import rule_totals, veiled_in
 
 __all__ = ["Receipt", "RuledPlan", "rule"]
 
@@ -213,6 +213,8 @@ class _Ruling:
         for _, field_ruling, path in protected:
             assert field_ruling.reason is not None
             self.masked.append(Receipt(".".join(path), "aggregateOnly", field_ruling.reason.because, ruling.contract, ruling.owner))
+        for path, column, product, of, field_ruling in veiled_in(found, pick.product, ruling, self.ruling_of):
+            self._note(path, pick.path, column, product, of, field_ruling)
         return found
 
     def _rows(self, read: Read, rows: Rows, ruling: ProductRuling, joined: _Joined, place: tuple[str, ...]) -> Rows:

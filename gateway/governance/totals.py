@@ -6,16 +6,16 @@ subjects. What groups are formed by is known per request; `unclear_along` rules 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gateway.catalog.measures import is_clear
-from gateway.catalog.snapshot import Product, Relation
-from gateway.compiler.totals import GroupsPick, TotalsPick, measures_of
+from gateway.catalog.measures import is_clear, is_open
+from gateway.catalog.snapshot import Column, Product, Relation
+from gateway.compiler.totals import GroupsPick, KeyCellPick, KeyPick, TotalsPick, measures_of
 from gateway.errors import GatewayError
 from gateway.governance.ruling import FieldRuling, ProductRuling
 
-__all__ = ["Protected", "masked", "rule_totals", "unclear_along"]
+__all__ = ["Protected", "masked", "rule_totals", "unclear_along", "veiled_in"]
 
 Protected = tuple[str, FieldRuling, tuple[str, ...]]
 """(column, its ruling, response path) of a total over a column that is for aggregates only."""
@@ -35,16 +35,41 @@ def rule_totals(
         if measure.column is None:
             continue
         field = fields[measure.column.name]
-        if is_clear(field):
+        if is_open(field):
             continue
         if field.aggregates is None or measure.function not in field.aggregates.functions:
             raise masked(product, field.column)
         least[field.column] = field.aggregates.min_group
         found.append((field.column, field, path))
-    unclear = frozenset(name for name, field in fields.items() if not is_clear(field))
+    unclear = frozenset(name for name, field in fields.items() if not is_open(field))
+    veiled = {name: field for name, field in fields.items() if name not in unclear and not is_clear(field)}
     allowed = {name: field.aggregates.min_group for name, field in fields.items() if field.aggregates is not None and name in unclear}
     # Groups may be filtered and sorted by totals that are not selected.
-    return replace(pick, unclear=unclear, protected=allowed if isinstance(pick, GroupsPick) else least), found
+    return replace(pick, unclear=unclear, veiled=veiled, protected=allowed if isinstance(pick, GroupsPick) else least), found
+
+
+def veiled_in(
+    pick: TotalsPick, product: Product, ruling: ProductRuling, ruling_of: Callable[[Product], ProductRuling]
+) -> Iterator[tuple[tuple[str, ...], Column, Product, ProductRuling, FieldRuling]]:
+    """List what an answer shows under a mask: keys and least and greatest values, each with its path and whose it is."""
+    for measure, path in measures_of(pick):
+        if measure.column is not None and measure.function in ("min", "max") and measure.column.name in pick.veiled:
+            yield path, measure.column, product, ruling, pick.veiled[measure.column.name]
+    for key in pick.picks:
+        if isinstance(key, KeyPick):
+            yield from _veiled_keys(key, (*pick.path, key.key), pick, ruling, ruling_of)
+
+
+def _veiled_keys(
+    key: KeyPick, path: tuple[str, ...], pick: TotalsPick, ruling: ProductRuling, ruling_of: Callable[[Product], ProductRuling]
+) -> Iterator[tuple[tuple[str, ...], Column, Product, ProductRuling, FieldRuling]]:
+    for it in key.picks:
+        if isinstance(it, KeyPick):
+            yield from _veiled_keys(it, (*path, it.key), pick, ruling_of(it.product), ruling_of)
+        elif isinstance(it, KeyCellPick):
+            field = pick.veiled.get(it.column.name) if not key.path else ruling.field(it.column.name)
+            if field is not None and is_open(field) and not is_clear(field):
+                yield (*path, it.key), it.column, key.product, ruling, field
 
 
 def masked(product: Product, column: str) -> GatewayError:
@@ -61,13 +86,14 @@ def masked(product: Product, column: str) -> GatewayError:
 
 def unclear_along(
     product: Product,
-    unclear: frozenset[str],
+    pick: TotalsPick,
     paths: Sequence[Sequence[tuple[Relation, Product]]],
     rulings: Mapping[str, ProductRuling],
 ) -> dict[tuple[str, ...], frozenset[str]]:
     """Say which columns do not show where groups follow ``paths`` from ``product``: by names of relationships, ``()`` the product.
 
-    Both ends of a relationship are one value: where one end is not clear, neither is the other.
+    Both ends of a relationship are one value: where one end does not show, neither does the other; and what is only lifted at one end
+    is not shown in clear at the other.
     """
     places: dict[tuple[str, ...], Product] = {(): product}
     links: set[frozenset[tuple[tuple[str, ...], str]]] = set()
@@ -78,10 +104,18 @@ def unclear_along(
             places[below] = target
             links.update(frozenset({(at, own), (below, other)}) for own, other in relation.pairs)
             at = below
-    found = {
-        at: set(unclear) if not at else {field.column for field in rulings[one.id].fields if not is_clear(field)}
-        for at, one in places.items()
-    }
+    found: dict[tuple[str, ...], set[str]] = {(): set(pick.unclear)}
+    veiled: dict[tuple[str, ...], set[str]] = {(): set(pick.veiled)}
+    for at, one in places.items():
+        if at:
+            fields = rulings[one.id].fields
+            found[at] = {field.column for field in fields if not is_open(field)}
+            veiled[at] = {field.column for field in fields if is_open(field) and not is_clear(field)}
+    for link in links:
+        ends = [column in veiled[at] for at, column in link]
+        if any(ends) and not all(ends):
+            for at, column in link:
+                found[at].add(column)
     grown = True
     while grown:
         grown = False

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from contracts.fields import Kind, Scalar
+from contracts.masks import Mask, MaskKind
 from domain_adapters.algebra import aggregate_type, truncations_of
 from domain_adapters.conformance.naive import groups_of
 from domain_adapters.port import Aggregate, GroupBy, Read
@@ -82,6 +83,16 @@ def _is_clear(field: FieldRuling) -> bool:
     return field.access is Access.CLEAR and field.usable and not (field.clear_rows or field.masked_rows)
 
 
+def _is_open(field: FieldRuling) -> bool:
+    return _is_clear(field) or (field.usable and field.aggregates is None)
+
+
+def _veil(oracle: Oracle, product: Product, column: Column) -> Any:
+    """How a key, a least or a greatest value of the column shows: masked where the grant only lifts the mask for predicates."""
+    field = oracle.rulings[product.id].field(column.name)
+    return (lambda cell: cell) if _is_clear(field) else oracle.mask(product, column.name, field.mask or Mask(MaskKind.NULLIFY))
+
+
 def _drawn(oracle: Oracle, world: World, random: Random) -> tuple[str, list[Any] | None, list[tuple[str, ...]]] | None:
     """Draw a question; gives its text, what each group must hold (None: it is refused), and where that stands in a group."""
     products = oracle.mesh.snapshot.products
@@ -129,9 +140,13 @@ def _drawn(oracle: Oracle, world: World, random: Random) -> tuple[str, list[Any]
     group_by = [GroupBy(f"partner {it.name}" if path else it.name, part, zone if part else None) for path, it, part in by]
     groups = groups_of(joined, Read(aggregates=tuple(aggregates), group_by=tuple(group_by)), contract)
     types = [it.type for _, it, _ in by] + [Scalar(Kind.LONG)] + [aggregate_type(function, it.type) for function, it in chosen]
+    ends = [(partner[1] if path and partner else product, it) for path, it, _ in by]
+    shown = [(product, it) if function in ("min", "max") else None for function, it in chosen]
+    veils = [_veil(oracle, *end) if end else (lambda cell: cell) for end in (*ends, None, *shown)]
     expected = []
     for group in groups[: 1000 if by else 1]:
         cells = [*group.key, *group.values.values()]
+        cells = [None if cell is None else veil(cell) for veil, cell in zip(veils, cells, strict=True)]
         expected.append([None if cell is None else _written(type_, cell) for cell, type_ in zip(cells, types, strict=True)])
     return text, expected, reads
 
@@ -166,7 +181,9 @@ def _shows(
                 if one in ends and two not in ends and product.id != partner[1].id:
                     ends.append(two)
                     grown = True
-    return all(_is_clear(oracle.rulings[id_].field(name)) for id_, name in ends)
+    clear = {_is_clear(oracle.rulings[id_].field(name)) for id_, name in ends}
+    # What is only lifted at one end is not shown in clear at the other.
+    return all(_is_open(oracle.rulings[id_].field(name)) for id_, name in ends) and len(clear) == 1
 
 
 def _partner(oracle: Oracle, world: World, random: Random, product: Product) -> tuple[Relation, Product] | None:
