@@ -208,6 +208,7 @@ def _output_port(given: doc.OutputPortDocument) -> OutputPort:
         filters=tuple((column, tuple(templates.items())) for column, templates in given.filters.items()),
         serves=given.serves,
         level=given.level,
+        durations=given.durations,
         alignment=given.alignment,
     )
 

@@ -148,6 +148,7 @@ class OutputPortDocument(Document):
     filters: dict[Name, dict[Name, Template]] = Member(default_factory=dict)
     serves: Annotated[tuple[Use, ...], Member(max_length=100)] = ()
     level: Literal[0, 1] | None = None
+    durations: Literal["s", "ms", "us", "ns"] = "s"
     alignment: Literal["source-aligned", "consumer-aligned", "aggregate"] | None = None
 
 

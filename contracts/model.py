@@ -234,7 +234,8 @@ class OutputPort(Frozen):
     ``path`` is appended to the product's endpoint. ``naming``: how columns are spelt there. ``lookup``: column -> query
     template with ``{keys}``; ``params``: this endpoint's names for ``since``, ``limit``, ``cursor``; ``filters``:
     column -> operator -> query template with ``{value}`` or ``{values}`` (SPEC B2). ``serves``: uses that the planner may put
-    it to, empty for all. ``level``: protocol level if known, else it is probed.
+    it to, empty for all. ``level``: protocol level if known, else it is probed. ``durations``: the unit of those that its ``/slo``
+    writes as bare numbers (Go's are nanoseconds).
     """
 
     type: str
@@ -247,6 +248,7 @@ class OutputPort(Frozen):
     filters: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     serves: tuple[Use, ...] = ()
     level: Literal[0, 1] | None = None
+    durations: Literal["s", "ms", "us", "ns"] = "s"
     alignment: Literal["source-aligned", "consumer-aligned", "aggregate"] | None = None
 
 

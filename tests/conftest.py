@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -20,9 +21,13 @@ if os.environ.get("MESHGATE_TEST_SEED") != "fresh":
 def needs(tool: str, *, what_for: str = "this test") -> str:
     """Find a tool, or skip the test with the reason; fail it where CI promises that every tool is there."""
     found = shutil.which(tool)
-    if found is not None:
-        return found
-    reason = f"{tool} is not installed; {what_for} needs it"
+    if found is None:
+        lacking(f"{tool} is not installed; {what_for} needs it")
+    return found
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test for something that cannot be had here; fail it where CI promises that all of it is there."""
     if os.environ.get(NO_SKIP) == "1":
         pytest.fail(f"{reason}, and {NO_SKIP}=1 forbids skipping")
     pytest.skip(reason)

@@ -32,16 +32,17 @@ _MEASURED = ("measuredat", "generatedat", "checkedat", "timestamp", "asof")
 _UPDATED = ("lastupdateat", "lastupdatedat", "lastupdate", "lastupdated", "lastupdatetime", "updatedat", "newest")
 # Epoch numbers by size: each unit's range from 1973 on does not touch the next one's.
 _EPOCH_UNITS = ((1e8, 1e11, 1.0), (1e11, 1e14, 1e-3), (1e14, 1e17, 1e-6), (1e17, 1e20, 1e-9))
-_LAG_UNITS = {
+# Of names that say no unit, the contract's port says it.
+_LAG_UNITS: dict[str, float | None] = {
     "lagseconds": 1.0,
     "lags": 1.0,
-    "lag": 1.0,
+    "lag": None,
     "ageseconds": 1.0,
-    "age": 1.0,
+    "age": None,
     "seconds": 1.0,
-    "value": 1.0,
-    "actual": 1.0,
-    "current": 1.0,
+    "value": None,
+    "actual": None,
+    "current": None,
     "lagms": 1e-3,
     "lagmillis": 1e-3,
     "lagmilliseconds": 1e-3,
@@ -56,8 +57,9 @@ _PERCENT_NAMES = ("percent", "percentage", "pct")
 class _Reader:
     """One document being read; ``findings`` grows on the way."""
 
-    def __init__(self, document: Mapping[str, Any], received_at: dt.datetime) -> None:
+    def __init__(self, document: Mapping[str, Any], received_at: dt.datetime, unit_s: float) -> None:
         self.findings: list[str] = []
+        self._unit_s = unit_s
         self._document = document
         self._received_at = received_at
 
@@ -83,7 +85,7 @@ class _Reader:
         return None if lag_s is None else measured_at - dt.timedelta(seconds=lag_s)
 
     def _lag(self, stated: Any, members: Mapping[str, Any]) -> float | None:
-        candidates: Iterator[tuple[Any, float]] = (
+        candidates: Iterator[tuple[Any, float | None]] = (
             pair
             for pair in (
                 *((members[name], scale) for name, scale in _LAG_UNITS.items() if name in members),
@@ -92,14 +94,14 @@ class _Reader:
                     for name, scale in _LAG_UNITS.items()
                     if f"freshness{name}" in self._document
                 ),
-                (None if isinstance(stated, Mapping) else stated, 1.0),
+                (None if isinstance(stated, Mapping) else stated, None),
             )
             if pair[0] is not None
         )
-        raw, scale = next(candidates, (None, 1.0))
+        raw, scale = next(candidates, (None, None))
         if raw is None:
             return None
-        lag_s = _seconds(raw, scale)
+        lag_s = _seconds(raw, self._unit_s if scale is None else scale)
         if lag_s is None or not 0 <= lag_s <= _AGE_MAX_S:
             self._drop("freshness is no age that data can have")
             return None
@@ -147,8 +149,8 @@ class _Reader:
         return next((members[name] for name in names if members.get(name) is not None), None)
 
 
-def read_figures(body: bytes, received_at: dt.datetime) -> Figures:
-    """Read a ``/slo`` answer that came in at ``received_at``."""
+def read_figures(body: bytes, received_at: dt.datetime, *, unit_s: float = 1.0) -> Figures:
+    """Read a ``/slo`` answer that came in at ``received_at``; ``unit_s``: of durations written as bare numbers."""
     if len(body) > DOCUMENT_BYTES_MAX:
         return Figures(received_at, findings=("the /slo document is too large",))
     try:
@@ -157,7 +159,7 @@ def read_figures(body: bytes, received_at: dt.datetime) -> Figures:
         return Figures(received_at, findings=("the /slo document is not JSON",))
     if not isinstance(document, dict):
         return Figures(received_at, findings=("the /slo document is no object",))
-    return _Reader(_unwrapped(_folded(document)), received_at).figures()
+    return _Reader(_unwrapped(_folded(document)), received_at, unit_s).figures()
 
 
 def _folded(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ __all__ = ["Gauge"]
 _DAY_S = 86_400.0
 _PAGE_BYTES_MAX = 16 * 1024 * 1024
 _SLICE_ROWS = 50
+_UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _STATED_MAX = dt.timedelta(days=1)
 """What a port itself measured longer ago than that is no figure any more."""
 _NO_DOCUMENT = "the port has no /slo document"
@@ -116,7 +117,7 @@ class Gauge:
             except Exception:  # one port's bug must not end the measuring of all
                 finding = "the port failed"
             else:
-                figures = read_figures(body, self._clock())
+                figures = read_figures(body, self._clock(), unit_s=_unit_s(self._contract, port))
                 source = Source.STATS if port.capabilities.stats else Source.SLO
                 return port, _Stated(figures, source, "; ".join(figures.findings) or None), True
         return self._ports[0], _Stated(finding=finding), False
@@ -308,6 +309,12 @@ class Gauge:
 
     def _failed(self, name: ObjectiveName, now: dt.datetime, finding: str | None) -> Reading:
         return Reading(name, now, now, failed=True, finding=finding)
+
+
+def _unit_s(contract: Contract, port: Port) -> float:
+    """Tell the unit of bare durations at a port."""
+    named = zip(contract.port_names, contract.output_ports, strict=True)
+    return next((_UNITS_S[output.durations] for name, output in named if name == port.name), 1.0)
 
 
 def _claims_more(figures: Figures, newest: Newest) -> bool:

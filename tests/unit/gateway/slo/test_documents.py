@@ -30,6 +30,15 @@ def test_our_own_document_is_read_in_full() -> None:
     assert read(document) == Figures(NOW - dt.timedelta(minutes=1), UPDATED, 0.9991, 1.0, 0.9999)
 
 
+@pytest.mark.parametrize("document", [{"freshness": 5_277_000_000_000}, {"freshness": {"lag": 5_277_000_000_000}}])
+def test_durations_without_a_unit_have_the_one_that_the_contract_declares(document: Any) -> None:
+    found = read_figures(json.dumps(document).encode(), NOW, unit_s=1e-9)
+    assert found.last_update_at == NOW - dt.timedelta(seconds=5277)
+    named = {"freshness": {"lagSeconds": 5277}}
+    assert read_figures(json.dumps(named).encode(), NOW, unit_s=1e-9).last_update_at == found.last_update_at
+    assert read({"freshness": 5277}).last_update_at == found.last_update_at
+
+
 def test_every_member_is_optional() -> None:
     assert read({}) == Figures(NOW)
     assert read({"unheardOf": [1, 2, {"a": None}], "freshness": None, "completeness": {}, "measuredAt": None}) == Figures(NOW)

@@ -1,0 +1,3 @@
+module company.com/payment
+
+go 1.22

@@ -1,0 +1,6 @@
+package com.company.order;
+
+import java.time.Duration;
+import java.util.List;
+
+public record Classification(List<String> piiFields, Duration retention) {}
