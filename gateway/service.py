@@ -29,6 +29,7 @@ from gateway.observe.metrics import Metrics
 from gateway.ports import Probing, opened
 from gateway.settings import ProductSettings, Settings
 from gateway.slo import series
+from gateway.slo.alerting.alerts import Alerts, sinks_of
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
 from gateway.slo.upkeep import Upkeep
@@ -84,7 +85,9 @@ class Service:
             event("left_out", finding=finding)
         slo = settings.slo
         cadence = Cadence(slo.freshness_s, slo.sample_s, slo.sample_rows)
-        self.board = Board(reading.contracts, clock, cadence=cadence)
+        self.board = Board(reading.contracts, clock, cadence=cadence, on_events=metrics.events)
+        self.alerts = Alerts(sinks_of(settings.alerts), self.board.contract, clock=clock, on_outcome=metrics.alerts)
+        self.board.listen(self.alerts)
         self.upkeep = Upkeep(
             self.board,
             lambda: self.snapshot.products,
@@ -124,6 +127,7 @@ class Service:
     async def start(self) -> None:
         """Begin probing ports and polling their SLOs."""
         self._background = [asyncio.create_task(self._probe_forever()), asyncio.create_task(self.upkeep.run())]
+        self._background.append(asyncio.create_task(self.alerts.run()))
         if self._meters is not None:
             self._background.append(asyncio.create_task(self._show_forever(self._meters)))
 
@@ -138,6 +142,7 @@ class Service:
             with suppress(asyncio.CancelledError):
                 await task
         self._background = []
+        await self.alerts.aclose()
         self.answerer.engine.close()
         for ports in self._ports.values():
             await _closed(ports)
@@ -246,8 +251,6 @@ class Service:
 
     def _note_read(self, product: str, outcome: str, duration_s: float) -> None:
         self.metrics.read(product, outcome, duration_s)
-        if (known := self.snapshot.products.get(product)) is not None:  # else it was withdrawn meanwhile
-            self.metrics.call(product, known.contract.metadata.version, outcome)
         self.upkeep.calls.note(product, outcome)
 
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 __all__ = [
     "DEMO_KEY",
+    "AlertSettings",
     "AuthSettings",
     "CacheSettings",
     "HttpSettings",
@@ -73,9 +74,17 @@ def _long_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _reference(text: str) -> str:
+    kind, _, place = text.partition(":")
+    if kind not in {"env", "file"} or not place:
+        raise ValueError("must be a reference, env:NAME or file:PATH, never the secret itself")
+    return text
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """A list; in the environment its items are separated by commas."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Reference = Annotated[str, AfterValidator(_reference)]
 Secret = Annotated[SecretStr, AfterValidator(_long_secret)]
 Level = Annotated[Literal[0, 1], BeforeValidator(lambda value: {"0": 0, "1": 1}.get(value, value) if isinstance(value, str) else value)]
 Positive = Annotated[int, Field(ge=1)]
@@ -210,6 +219,26 @@ class SloSettings(Section):
     concurrent_max: Positive = Field(16, description="Products measured at the same time.")
 
 
+class AlertSettings(Section):
+    """Who is told of changes of state. Several may be; `gateway/docs/alerts.md` says what they get."""
+
+    webhook_url: HttpUrl | None = Field(None, description="Address that signed JSON is posted to.")
+    webhook_secret: Reference | None = Field(
+        None, description="Reference to the secret it is signed with (`env:NAME` or `file:PATH`), at least 32 characters."
+    )
+    alertmanager_url: HttpUrl | None = Field(None, description="Base address of an Alertmanager; `/api/v2/alerts` is appended.")
+    alertmanager_auth: Reference | None = Field(None, description="Reference to a bearer token for it.")
+    resend_s: float = Field(
+        60.0, ge=5, le=600, description="How often the Alertmanager is told what goes on; untold for 4 times that, it ends."
+    )
+    events: Literal["off", "console", "otlp"] = Field(
+        "off", description="Where OpenTelemetry events go; `otlp` is set up by the OTEL_* variables."
+    )
+    timeout_s: Seconds = Field(10.0, description="How long one of them may take.")
+    loopback: bool = Field(True, description="They may be on this machine.")
+    private: bool = Field(True, description="They may be in private networks.")
+
+
 class CacheSettings(Section):
     """How much is kept."""
 
@@ -253,6 +282,7 @@ class Settings(Section):
     timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long things may take.")
     upstream: UpstreamSettings = Field(UpstreamSettings(), description="The domains' endpoints.")
     slo: SloSettings = Field(SloSettings(), description="How products are measured.")
+    alerts: AlertSettings = Field(AlertSettings(), description="Who is told of changes of state.")
     cache: CacheSettings = Field(CacheSettings(), description="How much is kept.")
     observe: ObserveSettings = Field(ObserveSettings(), description="Logs, traces, metrics.")
 
@@ -353,5 +383,7 @@ def _check(settings: Settings) -> None:
         problems.append("limits.rows_default: must not be larger than limits.rows_max")
     if settings.limits.rows_max > settings.limits.stream_rows_max:
         problems.append("limits.rows_max: must not be larger than limits.stream_rows_max")
+    if settings.alerts.webhook_url is not None and settings.alerts.webhook_secret is None:
+        problems.append("alerts.webhook_secret: must be set together with alerts.webhook_url")
     if problems:
         raise SettingsError(problems)

@@ -19,7 +19,6 @@ OUTCOMES = ("ok", "unavailable", "invalid", "refused", "deadline", "cancelled")
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _READS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _OTHER = "other"
-_GOOD, _BAD = frozenset({"ok", "refused"}), frozenset({"unavailable", "invalid"})
 
 
 class Metrics:
@@ -50,6 +49,7 @@ class Metrics:
             ["domain", "product", "version", "outcome"],
             registry=registry,
         )
+        self._alerts = prometheus.Counter("meshgate_alerts", "Changes of state by receiver.", ["sink", "outcome"], registry=registry)
         self._others: list[Callable[[], Callable[[], bytes]]] = []
         prometheus.ProcessCollector(registry=registry)
         prometheus.GCCollector(registry=registry)
@@ -68,17 +68,16 @@ class Metrics:
         self._reads.labels(name, outcome if outcome in OUTCOMES else _OTHER).inc()
         self._read_times.labels(name).observe(duration_s)
 
-    def event(self, product: str, version: str, *, good: bool) -> None:
-        """Count a probe or a call for a product's availability (``product``: ``domain/name``). The first of a product makes both series."""
+    def events(self, product: str, version: str, *, bad: float, total: float) -> None:
+        """Count probes and calls for a product's availability (``product``: ``domain/name``); both series are there from the first on."""
         name = self._bounded(product)
         domain, _, rest = name.partition("/")
-        for outcome, counted in (("good", good), ("bad", not good)):
-            self._events.labels(domain, rest.partition("@")[0], version if rest else "", outcome).inc(counted)
+        for outcome, counted in (("good", total - bad), ("bad", bad)):
+            self._events.labels(domain, rest.partition("@")[0], version if rest else "", outcome).inc(max(0.0, counted))
 
-    def call(self, product: str, version: str, outcome: str) -> None:
-        """Count a read as an event, if it says anything of the product's availability: only the domain's own faults count against it."""
-        if outcome in _GOOD or outcome in _BAD:
-            self.event(product, version, good=outcome in _GOOD)
+    def alerts(self, sink: str, outcome: str, count: int) -> None:
+        """Count changes of state that a receiver was told (``sent``), not told yet (``failed``) or will not be told (``dropped``)."""
+        self._alerts.labels(sink, outcome).inc(count)
 
     def compiled(self, duration_s: float) -> None:
         """Count a compilation."""

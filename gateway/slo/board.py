@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from contracts.model import Contract
 from gateway.slo.cadence import Cadence
 from gateway.slo.changes import Listener, Sequences, changes_between
-from gateway.slo.measured import ProductSlo
+from gateway.slo.measured import ObjectiveName, ProductSlo
 from gateway.slo.product import ProductState
 from gateway.slo.promises import promises_of
 from gateway.slo.reading import Reading
@@ -24,6 +25,14 @@ from gateway.slo.status import SloStatus, worst
 __all__ = ["Board", "PathsByProduct"]
 
 PathsByProduct = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Events(Protocol):
+    """Who counts events."""
+
+    def __call__(self, product: str, version: str, /, *, bad: float, total: float) -> None:
+        """Count them."""
+
 
 _FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = ProductSlo(product="", owner=None, version=None, status=SloStatus.UNKNOWN)
@@ -37,12 +46,21 @@ def _version_order(contract: Contract) -> tuple[int, ...]:
 class Board:
     """The states of all products. Of several versions the newest stands under ``domain/name``, others under ``domain/name@version``.
 
-    ``cadence``: how often products are measured whose contract does not say.
+    ``cadence``: how often products are measured whose contract does not say. ``on_events``: told of the probes and calls that count for
+    availability: product, version, how many were bad and how many there were.
     """
 
-    def __init__(self, contracts: Iterable[Contract], clock: Callable[[], dt.datetime], *, cadence: Cadence | None = None) -> None:
+    def __init__(
+        self,
+        contracts: Iterable[Contract],
+        clock: Callable[[], dt.datetime],
+        *,
+        cadence: Cadence | None = None,
+        on_events: Events = lambda _product, _version, *, bad, total: None,
+    ) -> None:
         self._clock = clock
         self._cadence = cadence or Cadence()
+        self._on_events = on_events
         self._states: dict[str, ProductState] = {}
         self._revision = 0
         self._listeners: list[Listener] = []
@@ -92,6 +110,9 @@ class Board:
             before = state.slo
             measured_at = max((it.measured_at for it in readings if not it.failed), default=now)
             self._noted(product, state, before, min(now, measured_at), changed=state.take(readings, now))
+            for it in readings:
+                if it.objective is ObjectiveName.AVAILABILITY and it.total:
+                    self._on_events(product, state.contract.metadata.version, bad=it.bad, total=it.total)
 
     def remember(self, product: str, state_of: Callable[[ProductState], None]) -> None:
         """Let history be taken over into a product's state."""
@@ -122,6 +143,11 @@ class Board:
         self.pass_time()
         state = self._states.get(key)
         return _UNKNOWN if state is None else state.slo
+
+    def contract(self, key: str) -> Contract | None:
+        """Give a product's contract, None once it is gone."""
+        state = self._states.get(key)
+        return None if state is None else state.contract
 
     def status(self, products: Iterable[str]) -> str:
         """Tell the worst status of several products, as ``Mesh-Slo-Status`` says it."""

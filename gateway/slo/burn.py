@@ -16,7 +16,7 @@ __all__ = ["PERIOD_S", "SLICES_TARGET_RATIO", "Burn", "burns", "promised_ratio",
 PERIOD_S = 30 * 86_400.0
 """What an error budget is counted over, unless the contract's objective states a window."""
 SLICES_TARGET_RATIO = 0.99
-"""Freshness, completeness and accuracy are kept or not kept at each moment; this share of all moments they have to be kept."""
+"""Freshness is kept or not kept at each moment; this share of all moments it has to be kept, as contracts state no share for it."""
 
 _DAY_S = 86_400
 _HOUR_S = 3_600
@@ -56,7 +56,7 @@ def window_text(window_s: int) -> str:
 
 
 def promised_ratio(contract: Contract, objective: str) -> tuple[float, float]:
-    """Tell which share of events or moments has to be good, and over which period in seconds."""
+    """Tell which share of moments (freshness), rows or events has to be good, and over which period in seconds."""
     stated = getattr(contract.objectives, objective)
     period_s = getattr(stated, "window_s", None) or PERIOD_S
-    return (stated.target_ratio if objective == "availability" else SLICES_TARGET_RATIO), period_s
+    return (SLICES_TARGET_RATIO if objective == "freshness" else stated.target_ratio), period_s

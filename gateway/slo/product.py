@@ -38,6 +38,11 @@ class ProductState:
         self.slo = self._standing()
         self.fragment = self._encoded()
 
+    @property
+    def contract(self) -> Contract:
+        """What the product promises."""
+        return self._contract
+
     def is_for(self, contract: Contract, promises: tuple[Promise, ...]) -> bool:
         """Whether this is the state of this very contract, measured the same way."""
         known = self._contract

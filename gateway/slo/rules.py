@@ -23,7 +23,7 @@ __all__ = ["OBJECTIVES", "bad_expression", "error_ratio", "rules_yaml", "selecto
 OBJECTIVES = ("freshness", "completeness", "accuracy", "availability")
 """What a contract may promise."""
 
-_BAD = "data_product:objective_bad:bool"
+_BAD = "data_product:objective_bad:ratio"
 _ERRORS = "data_product:objective_errors:ratio"
 _BUDGET = "data_product:objective_budget:ratio"
 _EVERY_MIN_S, _EVERY_S = 15.0, 60.0
@@ -50,10 +50,10 @@ def selector(contract: Contract, **more: str) -> str:
 
 
 def bad_expression(contract: Contract, objective: str) -> str:
-    """Write what is 1 at each moment at which an objective is not kept, 0 at which it is, nothing while that is unknown."""
+    """Write which share is bad at each moment: of rows, or all or nothing where data is or is not too old; nothing while unknown."""
     stated = getattr(contract.objectives, objective)
     if isinstance(stated, RatioObjective):
-        return f"min(data_product_{objective}_ratio{selector(contract)}) < bool {stated.target_ratio!r}"
+        return f"1 - min(data_product_{objective}_ratio{selector(contract)})"
     return f"min(data_product_freshness_lag_seconds{selector(contract)}) > bool {stated.limit_s!r}"
 
 
@@ -119,7 +119,7 @@ def _objective_alerts(contract: Contract, objective: str) -> Iterator[dict[str, 
         yield _alert(
             contract,
             "DataProductObjectiveBreached",
-            f"{_BAD}{_recorded(contract, objective)} == 1",
+            _breached(contract, objective),
             # Two measurements in a row, as the gateway's own states ask for to leave a breach.
             f"{round(2 * _every_s(contract))}s",
             {"severity": "ticket", "objective": objective},
@@ -148,6 +148,13 @@ def _objective_alerts(contract: Contract, objective: str) -> Iterator[dict[str, 
             {"severity": burn.severity, "objective": objective, "burn": f"{burn.factor:g}x", "window": window_text(burn.long_s)},
             f"{contract.key} burns its error budget of {duration_text(period_s)} at {burn.factor:g} times over {windows}: {promise}",
         )
+
+
+def _breached(contract: Contract, objective: str) -> str:
+    stated = getattr(contract.objectives, objective)
+    if isinstance(stated, RatioObjective):
+        return f"min(data_product_{objective}_ratio{selector(contract)}) < {stated.target_ratio!r}"
+    return f"{_BAD}{_recorded(contract, objective)} == 1"
 
 
 def _unmeasured(contract: Contract) -> dict[str, Any]:

@@ -30,6 +30,6 @@ def test_windows_are_written_as_prometheus_writes_them() -> None:
     assert window_text(45) == "45s"
 
 
-@pytest.mark.parametrize(("objective", "ratio"), [("availability", 0.9995), ("freshness", 0.99), ("completeness", 0.99)])
-def test_availability_has_the_contracts_own_budget_and_the_others_that_of_moments(objective: str, ratio: float) -> None:
+@pytest.mark.parametrize(("objective", "ratio"), [("availability", 0.9995), ("completeness", 0.995), ("freshness", 0.99)])
+def test_a_budget_is_what_the_objective_leaves_and_of_freshness_one_moment_in_a_hundred(objective: str, ratio: float) -> None:
     assert promised_ratio(contract(ALL), objective) == (ratio, PERIOD_S)

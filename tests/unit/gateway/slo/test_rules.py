@@ -147,6 +147,23 @@ def test_what_was_never_asked_is_neither_there_nor_away(tmp_path: Path) -> None:
     play(tmp_path, [contract(only)], series, {("2h", 'data_product:objective_errors:ratio_1h{objective="availability"}'): {}})
 
 
+def test_a_share_of_rows_burns_in_proportion_and_is_breached_below_its_target(tmp_path: Path) -> None:
+    only = Objectives(accuracy=RatioObjective("> 99%", 0.99))
+    series = {f"data_product_accuracy_ratio{{{ORDERS}}}": "0.995x30 0.92x60", STATUS: "0x90"}
+    breached = 'count(ALERTS{alertname="DataProductObjectiveBreached",alertstate="firing"})'
+    play(
+        tmp_path,
+        [contract(only)],
+        series,
+        # Eight rows in a hundred wrong is eight times what one in a hundred allows: no page at 14.4, one at 6 once the half hour is bad.
+        {
+            ("25m", "count(ALERTS)"): {},
+            ("40m", breached): {"{}": 1.0},
+            ("89m", BURNING): {'{burn="1x",objective="accuracy",severity="ticket"}': 1.0},
+        },
+    )
+
+
 def test_a_gap_in_the_figures_is_no_good_moment(tmp_path: Path) -> None:
     # An hour of breach, an hour without any figure: the hour's share of errors is still that of what is known.
     series = {LAG: "4000x60 _x30", STATUS: "3x60 2x30"}
@@ -176,24 +193,24 @@ def test_of_several_replicas_the_freshest_lag_and_the_worst_ratio_count(tmp_path
         at("data_product_completeness_ratio", "a"): "1x10",
         at("data_product_completeness_ratio", "b"): "0.9x10",
     }
-    name = 'data_product:objective_bad:bool{domain="order",major="2",objective="%s",product="orders-daily"}'
+    name = '{domain="order",major="2",objective="%s",product="orders-daily"}'
     play(
         tmp_path,
         [contract(both)],
         series,
-        {("5m", "data_product:objective_bad:bool"): {name % "freshness": 0.0, name % "completeness": 1.0}},
+        {("5m", "round(data_product:objective_bad:ratio, 0.001)"): {name % "freshness": 0.0, name % "completeness": 0.1}},
     )
 
 
 def test_a_new_minor_version_takes_over_and_another_major_does_not(tmp_path: Path) -> None:
     lag = 'data_product_freshness_lag_seconds{domain="order",product="orders-daily",version="%s"}'
     series = {lag % "2.1.0": "60x5 _x20", lag % "2.2.0": "_x5 60x20", lag % "1.9.0": "9999x25", lag % "20.0.0": "0x25"}
-    name = 'data_product:objective_bad:bool{domain="order",major="%s",objective="freshness",product="orders-daily"}'
+    name = 'data_product:objective_bad:ratio{domain="order",major="%s",objective="freshness",product="orders-daily"}'
     play(
         tmp_path,
         [contract(FRESH), contract(FRESH, version="1.9.0")],
         series,
-        {("20m", "data_product:objective_bad:bool"): {name % "2": 0.0, name % "1": 1.0}},
+        {("20m", "data_product:objective_bad:ratio"): {name % "2": 0.0, name % "1": 1.0}},
     )
 
 

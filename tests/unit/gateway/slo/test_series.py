@@ -106,13 +106,14 @@ def test_the_metrics_page_shows_them_and_looks_at_the_board_when_it_is_asked() -
     assert {series.prometheus for series in SERIES} <= {family.name for family in families}
 
 
-def test_events_count_for_availability_only_by_the_domains_own_faults() -> None:
-    metrics = Metrics(products_max=1)
-    for outcome in ("ok", "refused", "unavailable", "invalid", "deadline", "cancelled"):
-        metrics.call("order/orders-daily", "2.1.0", outcome)
-    metrics.event("order/orders-daily", "2.1.0", good=True)
-    metrics.event("order/beyond", "1.0.0", good=False)
+def test_probes_and_calls_are_counted_by_outcome_and_both_series_are_there_from_the_first_on() -> None:
+    metrics = Metrics(products_max=2)
+    metrics.events("order/orders-daily", "2.1.0", bad=0, total=3)
     found = samples(metrics.render())
     assert of(found, "data_product_availability_events_total", outcome="good") == 3.0
-    assert of(found, "data_product_availability_events_total", outcome="bad") == 2.0
+    assert of(found, "data_product_availability_events_total", outcome="bad") == 0.0
+    metrics.events("order/orders-daily@1", "1.9.0", bad=2, total=3)
+    metrics.events("order/beyond", "1.0.0", bad=1, total=1)
+    found = samples(metrics.render())
+    assert of(found, "data_product_availability_events_total", outcome="bad", version="1.9.0") == 2.0
     assert b"beyond" not in metrics.render()
