@@ -20,6 +20,7 @@ from gateway.catalog.change import Change, changed
 from gateway.catalog.snapshot import tolerant_snapshot_of
 from gateway.compiler.explain import explain
 from gateway.engine.budget import Bounds
+from gateway.engine.cost import Tariff
 from gateway.engine.current import Current
 from gateway.engine.engine import Engine
 from gateway.exchange import Frame, Question
@@ -111,6 +112,8 @@ class Service:
             on_compiled=metrics.compiled,
             on_executable=lambda hit: metrics.executable(hit=hit),
             on_read=self._note_read,
+            on_cost=metrics.cost,
+            tariff=_tariff(settings),
             on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
             on_disclosed=lambda product, columns, id_: event("masked_fields_used", product=product, columns=columns, request_id=id_),
             on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
@@ -257,6 +260,18 @@ class Service:
 async def _closed(ports: Iterable[Port]) -> None:
     for port in ports:
         await port.aclose()
+
+
+def _tariff(settings: Settings) -> Tariff:
+    placed = settings.products.items()
+    return Tariff(
+        is_enforced=settings.cost.mode == "enforce",
+        cost_max=settings.cost.max,
+        stream_cost_max=settings.cost.stream_max,
+        rows={key: product.rows for key, product in placed if product.rows is not None},
+        type_weights=settings.cost.weights,
+        port_weights={(key, name): it.weight for key, product in placed for name, it in product.ports.items() if it.weight is not None},
+    )
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -23,6 +23,7 @@ __all__ = [
     "AlertSettings",
     "AuthSettings",
     "CacheSettings",
+    "CostSettings",
     "HttpSettings",
     "Limits",
     "ObserveSettings",
@@ -88,6 +89,7 @@ Reference = Annotated[str, AfterValidator(_reference)]
 Secret = Annotated[SecretStr, AfterValidator(_long_secret)]
 Level = Annotated[Literal[0, 1], BeforeValidator(lambda value: {"0": 0, "1": 1}.get(value, value) if isinstance(value, str) else value)]
 Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -105,6 +107,7 @@ class PortSettings(Section):
     auth: str | None = Field(
         None, description="Reference to the credentials sent there; those of the product go to the product's endpoint only."
     )
+    weight: Weight | None = Field(None, description="What a cell costs there, in estimates; see `cost.weights`.")
 
 
 class ProductSettings(Section):
@@ -114,6 +117,9 @@ class ProductSettings(Section):
     level: Level | None = Field(None, description="Level of the wire protocol; asked from `/capabilities` when not set.")
     auth: str | None = Field(
         None, description="Reference to the credentials sent to the endpoint (`env:NAME` or `file:PATH`), never the credentials."
+    )
+    rows: Positive | None = Field(
+        None, description="How many rows it has, for estimates; never measured, as costs must tell nothing of hidden rows."
     )
     ports: dict[str, PortSettings] = Field(
         {}, description='What differs for single ports, by their name (else type) in the contract: `[products."domain/name".ports.NAME]`.'
@@ -239,6 +245,17 @@ class AlertSettings(Section):
     private: bool = Field(True, description="They may be in private networks.")
 
 
+class CostSettings(Section):
+    """What one operation may cost: rows read x columns x weight of the port, estimated before anything is read."""
+
+    mode: Literal["measure", "enforce"] = Field(
+        "measure", description="Show estimates in metrics only, or refuse with `COST_EXCEEDED` too."
+    )
+    max: Positive = Field(10_000_000, description="Largest estimate of an operation.")
+    stream_max: Positive = Field(1_000_000_000, description="Largest estimate of an answer as CSV, JSON lines or Arrow.")
+    weights: dict[str, Weight] = Field({}, description="What a cell costs by type of port, e.g. `rest-api`; 1 unless said.")
+
+
 class CacheSettings(Section):
     """How much is kept."""
 
@@ -283,6 +300,7 @@ class Settings(Section):
     upstream: UpstreamSettings = Field(UpstreamSettings(), description="The domains' endpoints.")
     slo: SloSettings = Field(SloSettings(), description="How products are measured.")
     alerts: AlertSettings = Field(AlertSettings(), description="Who is told of changes of state.")
+    cost: CostSettings = Field(CostSettings(), description="What one operation may cost.")
     cache: CacheSettings = Field(CacheSettings(), description="How much is kept.")
     observe: ObserveSettings = Field(ObserveSettings(), description="Logs, traces, metrics.")
 

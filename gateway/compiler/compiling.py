@@ -15,6 +15,7 @@ from contracts.masks import Mask, MaskKind
 from gateway.catalog.measures import is_clear, is_open
 from gateway.catalog.snapshot import Product, Relation
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, LinkStep, PartnerStep, RowShape, TotalsStep
+from gateway.compiler.parts import parts_of
 from gateway.compiler.plan import (
     ColumnPick,
     ConnectionPick,
@@ -72,6 +73,7 @@ def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_
         lifted={product.id: found for product in ruled.plan.products if (found := _lifted(ruling_of(product)))},
         demands=tuple((demand, tuple(_below(demand, compiling.paths))) for demand in ruled.plan.demands),
         size_bytes=compiling.size_bytes + _RECEIPT_BYTES * (len(ruled.masked) + len(ruled.denied)),
+        parts=parts_of(it for member in members if isinstance(member, DomainSteps) for it in member.members if not isinstance(it, str)),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from gateway.compiler.plan import ConnectionPart, Demand, ForeignPick, Source, T
 from gateway.compiler.totals import AggregatePick, GroupsPick, TotalsPick
 from gateway.governance.rule import RuledPlan
 from gateway.governance.ruling import ProductRuling
+
+if TYPE_CHECKING:
+    from gateway.compiler.parts import Part
 
 __all__ = [
     "Child",
@@ -190,3 +193,5 @@ class Executable:
     """Product id -> its masked columns that predicates may use; only products that have any."""
     demands: tuple[tuple[Demand, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
     """What is demanded, each with (product id, response path) of every read below."""
+    parts: tuple[Part, ...] = ()
+    """Every read, as far as its cost goes."""

@@ -41,13 +41,15 @@ _MOMENT_S = 0.02
 class Budget:
     """One request's. ``deadline_s`` is event-loop time; reads end a little before it, so that the rest is delivered in time."""
 
-    __slots__ = ("_bytes_left", "bounds", "calls", "deadline_s", "headers")
+    __slots__ = ("_bytes_left", "bounds", "calls", "deadline_s", "headers", "rows")
 
     def __init__(self, bounds: Bounds, deadline_s: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
         self.bounds = bounds
         self.deadline_s = deadline_s - min(_RESERVE_MAX_S, _RESERVE_SHARE * max(0.0, deadline_s - asyncio.get_running_loop().time()))
         self.headers = headers
         self.calls = 0
+        self.rows = 0
+        """Rows and groups read so far."""
         self._bytes_left = bounds.request_bytes_max
 
     def streamed(self) -> Budget:

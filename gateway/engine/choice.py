@@ -34,7 +34,9 @@ class Work(IntEnum):
     """Drop rows of the pages that are read anyway, or a few pages more."""
     MORE = 2
     """Read all rows of some keys, or all groups, where some of them would do."""
-    SCAN = 3
+    COUNT = 3
+    """Read every row that matches for their number alone."""
+    SCAN = 4
     """Read every row that matches what is pushed, within the scan budget."""
 
 
@@ -83,11 +85,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A port that may be asked. ``asked``: the question as it is put when this port answers it."""
+    """A port that may be asked. ``asked``: the question as it is put when this port answers it; ``narrows``: some of it is pushed."""
 
     offer: Offer
     lacks: tuple[Lack, ...]
     asked: Asked
+    narrows: bool
 
     @property
     def work(self) -> Work:
@@ -121,7 +124,10 @@ def choose(need: Need, product: Product, offers: Sequence[Offer]) -> Choice:
 
 def _option(need: Need, product: Product, offer: Offer, *, sorts: bool) -> Option:
     asked = settled(need.asked, product, offer.port.capabilities, sorts=sorts) if need.use in (Use.LIST, Use.EXPORT) else need.asked
-    return Option(offer, tuple(dict.fromkeys(_lacks(replace(need, asked=asked), product, offer))), asked)
+    lacks = tuple(dict.fromkeys(_lacks(replace(need, asked=asked), product, offer)))
+    able = offer.port.capabilities
+    pushed, _ = divide(wanted_of(product, asked, need.rule, able), able)
+    return Option(offer, lacks, asked, narrows=pushed != TRUE or (asked.since is not None and able.since))
 
 
 def settled(asked: Asked, product: Product, able: Capabilities, *, sorts: bool) -> Asked:
@@ -152,6 +158,8 @@ def _of_list(need: Need, product: Product, wanted: Predicate, offer: Offer) -> I
     asked, able = need.asked, offer.port.capabilities
     is_scanned = False
     if asked.rows:
+        if asked.order and not product.primary_key:
+            yield Lack("primary key", Work.SCAN)
         is_sorted = bool(product.primary_key) and (able.order_by or bool(asked.order) or need.sorts_here)
         beyond = wanted
         if is_sorted and asked.place is not None and not need.sorts_here:
@@ -168,7 +176,7 @@ def _of_list(need: Need, product: Product, wanted: Predicate, offer: Offer) -> I
         for what in left:
             yield Lack(what, Work.SCAN if is_scanned else Work.FILTER)
     if asked.counts and not is_scanned and not (able.count and _believed(need, offer.trusts_counts) and _pushes(wanted, able)):
-        yield Lack("count" if not able.count else "count of these rows", Work.SCAN)
+        yield Lack("count" if not able.count else "count of these rows", Work.COUNT)
 
 
 def _of_lookup(need: Need, wanted: Predicate, offer: Offer) -> Iterator[Lack]:
@@ -232,15 +240,22 @@ def _pushes(wanted: Predicate, able: Capabilities) -> bool:
     return wanted == TRUE or can_push(wanted, able)
 
 
+def _parts(predicate: Predicate) -> tuple[Predicate, ...]:
+    return predicate.parts if isinstance(predicate, And) else (predicate,)
+
+
 def _unpushed(need: Need, wanted: Predicate, able: Capabilities) -> Iterator[str]:
     """Name the parts of a condition that the port does not apply; of row rules only that they are."""
     _, left = divide(wanted, able)
     if left == TRUE:
         return
-    rules = set(need.rule.parts if isinstance(need.rule, And) else (need.rule,))
-    for part in left.parts if isinstance(left, And) else (left,):
-        if part in rules:
+    for part in _parts(left):
+        if part in _parts(need.rule):
             yield "filter of the row rule"
+        elif need.asked.since is not None and part not in _parts(need.asked.where) and isinstance(part, Compare):
+            yield "since"
+        elif isinstance(part, Compare) and not part.column:
+            yield "filter by partners"  # whose keys are not known yet
         elif isinstance(part, Compare):
             yield f"filter {part.column} {part.operator.value}"
         else:

@@ -39,6 +39,7 @@ from gateway.engine.binding import Bound, Values, bind
 from gateway.engine.budget import Bounds, Budget
 from gateway.engine.cells import Tie
 from gateway.engine.choice import Offer
+from gateway.engine.cost import Costs, Tariff
 from gateway.engine.decode import RowDecoders
 from gateway.engine.demanding import NOTHING_UNMET, Demanded, check_demands, without
 from gateway.engine.disclosure import disclosed
@@ -89,6 +90,8 @@ class Engine:
         on_internal: Callable[[BaseException, str], None] = lambda _error, _id: None,
         on_dropped: Callable[[str, int], None] = lambda _product, _rows: None,
         on_disclosed: Callable[[str, tuple[str, ...], str], None] = lambda _product, _columns, _request_id: None,
+        on_cost: Callable[[float, int, int | None], None] = lambda _cost, _estimated, _read: None,
+        tariff: Tariff = Tariff(),  # noqa: B008
     ) -> None:
         self.snapshot = snapshot
         self.policy = policy
@@ -112,6 +115,9 @@ class Engine:
         self._on_dropped = on_dropped
         self._on_disclosed = on_disclosed
         self._on_read = on_read
+        self._on_cost = on_cost
+        self._rows = tariff.rows
+        self._costs = Costs(tariff, bounds, self._offers)
         # By product and the port's identity; successors share them, so that no proof and no disproof is lost on the way.
         self._proved: set[tuple[str, int]] = set()
         self._proved_totals: set[tuple[str, int]] = set()
@@ -131,6 +137,7 @@ class Engine:
         made.snapshot = snapshot = change.snapshot
         made._views = self._views.successor(product.contract for product in snapshot.products.values())
         made._rules = BoundRules()
+        made._costs = self._costs.successor(made._offers)
         made._described = self._described.successor(snapshot)
         made._operations = self._operations.successor(snapshot, Slices(snapshot, mesh_field()), change.touched)
         made._decoders = {key: it for key, it in self._decoders.items() if key[0] not in change.replaced}
@@ -157,11 +164,15 @@ class Engine:
             bound = bind(executable, values, self.bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
             self._note_disclosures(executable, bound, frame)
             demanded = self._demanded(executable, variables, bound)
-            run = self._run(executable, bound, rules, prepared, question, frame, view, demanded)
+            budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
+            run = self._run(executable, bound, rules, budget, prepared, question, frame, view, demanded)
             if self._unprobed:
                 await self._know_ports(executable, demanded)
+            cost, rows = self._costs.checked(executable, bound, rules)
             # Every read ends by itself before the deadline; see `Budget`.
-            return self._reply(executable, run, await run.data(), frame)
+            data = await run.data()
+            self._on_cost(cost, rows, budget.rows)
+            return self._reply(executable, run, data, frame)
         except GatewayError as error:
             return refusal(error, frame.request_id)
         except TimeoutError:
@@ -237,6 +248,8 @@ class Engine:
         writer = await writer_of(form, flat, about)
         if self._unprobed:
             await self._know_ports(executable, demanded)
+        cost, rows = self._costs.checked(executable, bound, rules, streams=True)
+        self._on_cost(cost, rows, None)
         findings = StrictFindings()
         run = Run(
             executable=executable,
@@ -304,13 +317,13 @@ class Engine:
         executable: Executable,
         bound: Mapping[tuple[str, ...], Any],
         rules: dict[str, tuple[Predicate, ...]],
+        budget: Budget,
         prepared: Prepared,
         question: Question,
         frame: Frame,
         view: View,
         demanded: Demanded,
     ) -> Run:
-        budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
         findings = Findings()
         return Run(
             executable=executable,
@@ -328,7 +341,7 @@ class Engine:
     def _open(self, step: Step, budget: Budget, rules: tuple[Predicate, ...]) -> Ports:
         product = step.product
         if product.ports:
-            return Ports(product, lambda port: self._pages(step, port, budget, rules), self._offers)
+            return Ports(product, lambda port: self._pages(step, port, budget, rules), self._offers, self._rows.get(product.contract.key))
         owner = product.contract.metadata.owner
         raise GatewayError(
             "UPSTREAM_UNAVAILABLE",

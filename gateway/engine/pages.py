@@ -173,13 +173,14 @@ class Pages:
             self.budget.spend(body)
             # What takes long is done beside the loop, which goes on meanwhile.
             page = decoder.fast(body) if len(body) <= _BESIDE_BYTES else await asyncio.to_thread(decoder.fast, body)
-            if page is not None:
-                return page
-            must |= self._rule_columns
-            slow = decoder.slow(body, must) if len(body) <= _SLOW_BESIDE_BYTES else await asyncio.to_thread(decoder.slow, body, must)
-            return decoder.learnt(*slow)
+            if page is None:
+                must |= self._rule_columns
+                slow = decoder.slow(body, must) if len(body) <= _SLOW_BESIDE_BYTES else await asyncio.to_thread(decoder.slow, body, must)
+                page = decoder.learnt(*slow)
         except GatewayError as error:
             raise self._error(error.code.name, error.message, plain=True) from None
+        self.budget.rows += len(page.rows) + page.dropped + len(page.groups or ())
+        return page
 
     async def _body(self, read: Read, *, resumes: bool) -> bytes:
         started = time.perf_counter()

@@ -15,8 +15,8 @@ from contracts.model import Use
 from domain_adapters.errors import PortError
 from domain_adapters.port import Port, Probes
 from gateway.catalog.snapshot import Product
-from gateway.engine.asked import Asked
-from gateway.engine.choice import Choice, Need, Offer, Option, choose, settled
+from gateway.engine.asked import Asked, Fetched
+from gateway.engine.choice import Choice, Need, Offer, Option, Work, choose, settled
 from gateway.engine.grouping import Grouping
 from gateway.engine.pages import Pages
 from gateway.errors import GatewayError
@@ -28,12 +28,22 @@ _PLAIN = Asked()
 
 
 class Ports:
-    """Reads one product through whichever of its ports suits. ``pages_of``: a port -> its pages for this step."""
+    """Reads one product through whichever of its ports suits. ``pages_of``: a port -> its pages for this step.
 
-    __slots__ = ("_found", "_offers", "_pages_of", "product")
+    ``rows``: how many rows the product is said to have, None where nobody said.
+    """
 
-    def __init__(self, product: Product, pages_of: Callable[[Port], Pages], offers: Callable[[Product], Sequence[Offer]]) -> None:
+    __slots__ = ("_found", "_offers", "_pages_of", "_rows", "product")
+
+    def __init__(
+        self,
+        product: Product,
+        pages_of: Callable[[Port], Pages],
+        offers: Callable[[Product], Sequence[Offer]],
+        rows: int | None = None,
+    ) -> None:
         self.product = product
+        self._rows = rows
         self._pages_of = pages_of
         self._offers = offers
         self._found: dict[int, Pages] = {}
@@ -59,20 +69,30 @@ class Ports:
     ) -> T:
         """Have a port do what ``work`` makes of its pages and the question; the next one where it is away."""
         ports = self.product.ports
-        if len(ports) == 1 and not self._is_restricted(ports[0]):
+        more = {"keys": keys, "per_key": per_key, "grouping": grouping}
+        if len(ports) == 1 and self._rows is None and not self._is_restricted(ports[0]):
             pages = self._through(ports[0])
             if asked.place is not None and use is Use.LIST:
                 asked = settled(asked, self.product, ports[0].capabilities, sorts=False)
-            return await work(pages, asked)
+            try:
+                return _told(await work(pages, asked), lambda: self._choice(use, asked, more).options[0])
+            except GatewayError as error:
+                if error.code.name == "PORT_CANNOT":
+                    _name_missing(error, self._choice(use, asked, more).options[0])
+                raise
+        return await self._first_able(self._choice(use, asked, more).options, work)
+
+    async def _first_able(self, options: Sequence[Option], work: Callable[[Pages, Asked], Awaitable[T]]) -> T:
         best: tuple[Option, GatewayError] | None = None
         partly: list[T] = []
         is_over = False
-        for option in self._choice(use, asked, {"keys": keys, "per_key": per_key, "grouping": grouping}).options:
+        for option in options:
             if is_over and best is not None and option.work >= best[0].work:
                 continue
             pages = await self._ready(option.offer)
             try:
-                found = await work(pages, option.asked)
+                self._check_size(pages, option)
+                found = _told(await work(pages, option.asked), lambda option=option: option)  # type: ignore[misc]
                 if not pages.gone:
                     return found
                 # A part of it failed, as a count may, because the port went away meanwhile.
@@ -80,6 +100,7 @@ class Ports:
             except GatewayError as error:
                 if not pages.gone and error.code.name != "PORT_CANNOT":
                     raise
+                _name_missing(error, option)
                 # What is too much to be done here, a port that is away might have done: then that is what is wrong.
                 is_over = is_over or not pages.gone
                 if best is None or option.work < best[0].work:
@@ -104,6 +125,12 @@ class Ports:
             except GatewayError:
                 if has_begun or not pages.gone or at == len(options) - 1:
                     raise
+
+    def _check_size(self, pages: Pages, option: Option) -> None:
+        """Refuse before any read to scan a product that is known to be too large for that."""
+        rows_max = pages.budget.bounds.scan_rows_max
+        if self._rows is not None and self._rows > rows_max and option.work is Work.SCAN and not option.narrows:
+            raise pages.cannot(f"answer this without the gateway reading more than {rows_max} rows", "Narrow it with where or since")
 
     # -- choosing ----------------------------------------------------------------------------------------------------------
 
@@ -139,3 +166,15 @@ class Ports:
         if found is None:
             found = self._found[id(port)] = self._pages_of(port)
         return found
+
+
+def _told(found: T, option: Callable[[], Option]) -> T:
+    """Say of a count that failed alone what the port lacks for it."""
+    if isinstance(found, Fetched) and found.count_error is not None:
+        _name_missing(found.count_error, option())
+    return found
+
+
+def _name_missing(error: GatewayError, option: Option) -> None:
+    if error.code.name == "PORT_CANNOT":
+        error.extensions.setdefault("missing", [it.capability for it in option.lacks])

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import prometheus_client as prometheus
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.observe.costs import CostTally
+
 __all__ = ["CONTENT_TYPE", "OUTCOMES", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -51,6 +53,8 @@ class Metrics:
         )
         self._alerts = prometheus.Counter("meshgate_alerts", "Changes of state by receiver.", ["sink", "outcome"], registry=registry)
         self._others: list[Callable[[], Callable[[], bytes]]] = []
+        self._costs = CostTally()
+        registry.register(self._costs)
         prometheus.ProcessCollector(registry=registry)
         prometheus.GCCollector(registry=registry)
 
@@ -78,6 +82,10 @@ class Metrics:
     def alerts(self, sink: str, outcome: str, count: int) -> None:
         """Count changes of state that a receiver was told (``sent``), not told yet (``failed``) or will not be told (``dropped``)."""
         self._alerts.labels(sink, outcome).inc(count)
+
+    def cost(self, cost: float, rows_estimated: int, rows_read: int | None) -> None:
+        """Count what an operation was estimated to cost, and the rows it read."""
+        self._costs.add(cost, rows_estimated, rows_read)
 
     def compiled(self, duration_s: float) -> None:
         """Count a compilation."""

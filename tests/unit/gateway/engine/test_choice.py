@@ -141,8 +141,8 @@ def test_what_is_left_over_is_named() -> None:
 
 def test_a_filter_without_order_costs_pages_and_a_count_a_scan() -> None:
     assert lacks(Need(Use.LIST, Asked(where=PAID)), PAGES) == {"filter status eq": Work.FILTER}
-    assert lacks(Need(Use.LIST, Asked(counts=True)), PAGES) == {"count": Work.SCAN}
-    assert lacks(Need(Use.LIST, Asked(counts=True), PAID), WHOLE, trusts_counts=False) == {"count of these rows": Work.SCAN}
+    assert lacks(Need(Use.LIST, Asked(counts=True)), PAGES) == {"count": Work.COUNT}
+    assert lacks(Need(Use.LIST, Asked(counts=True), PAID), WHOLE, trusts_counts=False) == {"count of these rows": Work.COUNT}
     assert lacks(Need(Use.LIST, Asked(rows=False)), PAGES) == {}
 
 
@@ -198,7 +198,7 @@ def test_what_no_row_satisfies_needs_nothing() -> None:
 
 def test_since_is_a_filter_where_a_port_does_not_know_it() -> None:
     asked = Asked(since=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-    assert lacks(Need(Use.LIST, asked), PAGES) == {"filter at gte": Work.FILTER}
+    assert lacks(Need(Use.LIST, asked), PAGES) == {"since": Work.FILTER}
     assert lacks(Need(Use.LIST, asked), replace(PAGES, since=True)) == {}
 
 
