@@ -46,11 +46,12 @@ from gateway.engine.disclosure import disclosed
 from gateway.engine.findings import Findings
 from gateway.engine.foreign import answer_foreign
 from gateway.engine.forms.writers import writer_of
+from gateway.engine.grouping import Grouping
 from gateway.engine.pages import Pages
 from gateway.engine.ports import Ports
 from gateway.engine.respond import refusal, reply_bytes, stream_headers
 from gateway.engine.run import Run
-from gateway.engine.stream import StrictFindings, pieces
+from gateway.engine.stream import StrictFindings, group_pieces, pieces
 from gateway.errors import GatewayError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.governance.cursors import CursorCodec
@@ -237,15 +238,11 @@ class Engine:
         flat = flat_list(executable)
         rules = self._bound_rules(executable, frame.caller)
         bounds = replace(self.bounds, rows_max=self.bounds.stream_rows_max)
-        bound = bind(executable, Values(variables, prepared.literals), bounds, decision=view.digest, rules=rules)
+        values = Values(variables, prepared.literals)
+        bound = bind(executable, values, bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
         self._note_disclosures(executable, bound, frame)
         demanded = self._demanded(executable, variables, bound, may_null=False)
-        products = tuple(id_ for id_, _ in executable.products)
-        slo = self.board.status(products)
-        about = {"mesh.slo": self.board.block(executable.products), "mesh.masked": executable.masked, "mesh.denied": executable.denied}
-        if demanded.warnings:
-            about["mesh.unmet"] = msgspec.json.encode(demanded.warnings)
-        writer = await writer_of(form, flat, about)
+        write_with = await writer_of(form, flat)
         if self._unprobed:
             await self._know_ports(executable, demanded)
         cost, rows = self._costs.checked(executable, bound, rules, streams=True)
@@ -264,13 +261,25 @@ class Engine:
             encodes=False,
             findings=findings,
         )
-        asked = bound[flat.step.path]
-        assert isinstance(asked, Bound)
-        rest = self._guarded(pieces(run, flat, writer), run, frame)
+        # Groups are all there before the first is written, and then it is known what they were formed by.
+        groups = None if flat.groups is None else await run.totals.groups(flat.groups)
+        read = _with_partners(executable.products, run.totals.read)
+        products = tuple(id_ for id_, _ in read)
+        about = {"mesh.slo": self.board.block(read), "mesh.masked": executable.masked, "mesh.denied": executable.denied}
+        if demanded.warnings:
+            about["mesh.unmet"] = msgspec.json.encode(demanded.warnings)
+        writer = write_with(about)
+        asked = bound[flat.step.path if flat.groups is None else flat.groups.path]
+        if groups is not None:
+            assert isinstance(asked, Grouping)
+            most, made = asked.first, group_pieces(*groups, asked, writer)
+        else:
+            assert isinstance(asked, Bound)
+            most, made = asked.asked.first, pieces(run, flat, writer)
+        rest = self._guarded(made, run, frame)
         first = await anext(rest)
-        return Stream(
-            flat.name, stream_headers(executable, slo, asked.asked.first, demanded.warnings), first, rest, writer.failure, products
-        )
+        headers = stream_headers(executable, self.board.status(products), most, demanded.warnings)
+        return Stream(flat.name, headers, first, rest, writer.failure, products)
 
     async def _guarded(self, source: AsyncGenerator[bytes, None], run: Run, frame: Frame) -> AsyncGenerator[bytes, None]:
         try:

@@ -21,10 +21,14 @@ from gateway.engine.binding import Bound
 from gateway.engine.choice import looks_up
 from gateway.engine.findings import Findings
 from gateway.engine.forms.writer import End, Writer
+from gateway.engine.grouping import Group, Grouping
 from gateway.engine.run import Run
+from gateway.engine.tasks import in_turns
 from gateway.errors import GatewayError
 
-__all__ = ["StrictFindings", "pieces"]
+__all__ = ["StrictFindings", "group_pieces", "pieces"]
+
+_GROUPS_AT_ONCE = 2_000
 
 
 @dataclass(slots=True)
@@ -61,6 +65,16 @@ async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[byt
             await asyncio.sleep(0)
     run.findings.close()
     yield head + writer.end(End(count, has_next, run.findings.errors))
+
+
+async def group_pieces(groups: list[Group], has_next: bool, grouping: Grouping, writer: Writer) -> AsyncGenerator[bytes, None]:
+    """Write groups; as in `pieces`."""
+    head = writer.head()
+    async for some in in_turns(groups, _GROUPS_AT_ONCE):
+        if piece := head + writer.rows([grouping.write(group, None) for group in some]):
+            head = b""
+            yield piece
+    yield head + writer.end(End(len(groups), has_next))
 
 
 def _check_partners(run: Run, shape: RowShape) -> None:

@@ -15,7 +15,7 @@ from contracts.model import Use
 from contracts.predicates import Predicate, compile_test, conjunction
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import ConnectionStep, Step, TotalsStep
-from gateway.compiler.totals import AggregatePick
+from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.engine.findings import Findings
 from gateway.engine.grouping import Group, Grouping, Path
 from gateway.engine.groups import Parents, columns_for, partial_groups, pushed_groups
@@ -70,6 +70,21 @@ class Totals:
         """Answer the totals of the lists of all parents, in order."""
         return await self._each(step, tuple(keys))
 
+    async def groups(self, step: TotalsStep) -> tuple[list[Group], bool]:
+        """Give the groups of a list at the root, unwritten, and whether there are more. **Raises** `GatewayError`."""
+        grouping: Grouping = self.bound[step.path]
+        try:
+            found = await self._asked(step, replace(grouping, first=grouping.first + 1), None)
+        except GatewayError as error:
+            error.path = error.path or step.path
+            raise
+        except OverflowError:
+            too_large = _too_large()
+            too_large.path = step.path
+            raise too_large from None
+        groups = found.get((), [])
+        return groups[: grouping.first], len(groups) > grouping.first
+
     async def _each(self, step: ConnectionStep, keys: tuple[Key, ...] | None) -> list[Part]:
         return await together([self._part(it, keys) for it in step.totals]) if step.totals else []
 
@@ -80,14 +95,11 @@ class Totals:
         except GatewayError as error:
             self.findings.fail(error, step.path)
         except OverflowError:
-            self.findings.fail(GatewayError("LIMIT_EXCEEDED", "A total does not fit its type.", hint="Narrow it with where."), step.path)
+            self.findings.fail(_too_large(), step.path)
         return Part({}, None)
 
     async def _answered(self, step: TotalsStep, grouping: Grouping, keys: tuple[Key, ...] | None) -> Part:
-        columns = tuple(step.product.columns[index].name for index in step.target) if keys is not None else ()
-        parents = Parents(columns, keys or ())
         is_aggregate = isinstance(step.pick, AggregatePick)
-        place = self._place(grouping, keys)
         if is_aggregate:
             (empty,), _ = finished([((), begun(grouping))], grouping)
             absent = grouping.write(empty, None)
@@ -95,13 +107,19 @@ class Totals:
             absent = []
         if keys == () or (grouping.first == 0 and not is_aggregate) or (is_aggregate and not grouping.measures):
             return Part({}, absent)
+        found = await self._asked(step, grouping, keys)
+        written = {key: self._written(groups, grouping, is_aggregate, key if keys is not None else None) for key, groups in found.items()}
+        return Part(written, absent)
+
+    async def _asked(self, step: TotalsStep, grouping: Grouping, keys: tuple[Key, ...] | None) -> dict[Key, list[Group]]:
+        columns = tuple(step.product.columns[index].name for index in step.target) if keys is not None else ()
+        parents = Parents(columns, keys or ())
+        place = self._place(grouping, keys)
         having = grouping.having if place is None else conjunction(grouping.having, place)
         if step.links and keys != ():
             of = (parents.columns, parents.keys)
             grouping = replace(grouping, asked=await self.semijoins.resolved(step, grouping.asked, of))
-        found = await self._groups(step, grouping, parents, having, paged=keys is None and not is_aggregate)
-        written = {key: self._written(groups, grouping, is_aggregate, key if keys is not None else None) for key, groups in found.items()}
-        return Part(written, absent)
+        return await self._groups(step, grouping, parents, having, paged=keys is None and isinstance(step.pick, GroupsPick))
 
     def _place(self, grouping: Grouping, keys: tuple[Key, ...] | None) -> Predicate | None:
         if grouping.after is None:
@@ -189,6 +207,10 @@ class Totals:
             raise GatewayError("LIMIT_EXCEEDED", "A cursor of these groups would be too long.", hint="Do not ask for cursors.")
         sealed = self.cursors.seal_many(places, grouping.bound_to + (b"" if parent is None else encoded(parent)))
         return [grouping.write(group, cursor) for group, cursor in zip(groups, sealed, strict=True)]
+
+
+def _too_large() -> GatewayError:
+    return GatewayError("LIMIT_EXCEEDED", "A total does not fit its type.", hint="Narrow it with where.")
 
 
 async def _aside(size: Mapping[Key, Any], work: Callable[..., _Result], *given: Any, cells: int = 0) -> _Result:

@@ -1,7 +1,7 @@
 """Forms under load: millions of rows through a gateway process; rows per second, growth of its memory, how long its loop is held.
 
-``python -m tests.bench.forms [ROWS]`` runs every form and prints a line for each. The domain, the gateway and the client are
-processes of their own. The suite runs the same with fewer rows.
+``python -m tests.bench.forms [ROWS]`` runs the README's example into frames, then every form, and prints a line for each. The domain,
+the gateway and the client are processes of their own. The suite runs the same with fewer rows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Measured", "StreamingMesh", "streaming_mesh"]
+__all__ = ["Measured", "StreamingMesh", "frames", "streaming_mesh"]
 
+README = Path(__file__).parents[2] / "README.md"
 KEY = "a key for tests that is long enough to be one"
 QUERY = (
     "{ order { orders(first: 10000000) { nodes"
@@ -278,8 +280,25 @@ async def _watched(watch: Path) -> None:
         last = time.thread_time()
 
 
+def frames(mesh: StreamingMesh) -> dict[str, Any]:
+    """Run the README's example on this mesh, with the query for its product; gives the names that it defines."""
+    code = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    text, asked = re.subn(r"(?m)^query = .*$", lambda _: f"query = {QUERY!r}", code.group(1))
+    assert asked == 1
+    names: dict[str, Any] = {"gateway": f"http://127.0.0.1:{mesh.port}", "token": mesh.token}
+    exec(compile(text, "README.md", "exec"), names)  # noqa: S102
+    return names
+
+
 def main(rows: int) -> None:
     """Measure every form."""
+    with tempfile.TemporaryDirectory() as folder, streaming_mesh(Path(folder), rows) as mesh:
+        before, started = mesh.memory_bytes(), time.perf_counter()
+        found = frames(mesh)
+        assert len(found["pandas_frame"]) == len(found["polars_frame"]) == rows
+        seconds, grown = time.perf_counter() - started, mesh.memory_bytes() - before
+        print(f"frames: {rows} rows into pandas and polars in {seconds:.1f} s, gateway grew by {grown / 2**20:.0f} MiB", flush=True)
     for accept in ("text/csv", "application/jsonl", "application/vnd.apache.arrow.stream"):
         with tempfile.TemporaryDirectory() as folder, streaming_mesh(Path(folder), rows) as mesh:
             mesh.measured(accept, QUERY.replace("10000000", "1000"))  # what is loaded and compiled once

@@ -24,8 +24,8 @@ _DIRECTIONS = ("ASC", "DESC", "ASC_NULLS_FIRST", "DESC_NULLS_FIRST")
 _Key = tuple[tuple[Relation, ...], Column]
 
 
-def groups_text(drawing: _Drawing, product: Product, definition: GraphQLField) -> str:
-    """Write one ``groups`` under an alias of its own, so that it merges with no other."""
+def groups_text(drawing: _Drawing, product: Product, definition: GraphQLField, *, paged: bool = True) -> str:
+    """Write one ``groups`` under an alias of its own, so that it merges with no other. ``paged``: with cursors, some of the time."""
     random = drawing.random
     group = get_named_type(definition.type)
     assert isinstance(group, GraphQLObjectType)
@@ -44,7 +44,7 @@ def groups_text(drawing: _Drawing, product: Product, definition: GraphQLField) -
     if random.random() < 0.5:
         first = random.choice((0, 1, 2, 3, 1000))
         parts.append(f"first: {drawing._given(first, 'Int', str(first))}")
-    cursors = random.random() < 0.3
+    cursors = random.random() < 0.3 and paged
     if cursors and random.random() < 0.5:
         drawing.cursors.append(drawing._variable("String", None, sent=False))
         parts.append(f"after: ${drawing.cursors[-1]}")

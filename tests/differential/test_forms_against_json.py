@@ -23,7 +23,9 @@ from gateway.catalog.snapshot import Snapshot
 from gateway.errors import GatewayError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 
+from .groupings import groups_text
 from .operations import Operation, _Drawing
+from .oracle import schema_of
 from .ruling_cases import SEED
 from .running import Asked, over_http, running
 from .worlds import World, callers_of, world_of
@@ -55,7 +57,11 @@ async def check_cases(world: World, asked: Asked) -> None:
     for case in range(PER_WORLD):
         random = Random(f"{world.seed} {case}")
         caller = random.choice(callers)
-        drawn = flat_operation(asked.oracle(caller).schema, world, asked.mesh.snapshot, random)
+        if case % 4 == 3:
+            schema = schema_of(asked.mesh.snapshot, asked.oracle(caller).rulings, totals=True)
+            drawn = flat_groups(schema, world, asked.mesh.snapshot, random)
+        else:
+            drawn = flat_operation(asked.oracle(caller).schema, world, asked.mesh.snapshot, random)
         if drawn is None:
             continue
         operation, path = drawn
@@ -79,14 +85,18 @@ async def check(asked: Asked, caller: Caller, operation: Operation, path: tuple[
         assert not isinstance(found, str), (form, found)
         stream, body = found
         connection = answer.data[path[0]][path[1]]
-        nodes = connection["nodes"] if "nodes" in connection else [edge["node"] for edge in connection["edges"]]
         check_headers(dict(stream.headers), answer.body["extensions"]["mesh"])
-        has_next = connection["pageInfo"]["hasNextPage"]
+        if path[2] != "nodes":
+            # Of groups JSON does not say whether there are more.
+            nodes, has_next = connection[path[2]], None
+        else:
+            nodes = connection["nodes"] if "nodes" in connection else [edge["node"] for edge in connection["edges"]]
+            has_next = connection["pageInfo"]["hasNextPage"]
         match form:
             case Form.JSONL:
                 *rows, end = [json.loads(line) for line in body.splitlines()]
                 assert [list(row.items()) for row in rows] == [list(row.items()) for row in nodes]
-                assert end == {"end": {"rows": len(nodes), "hasNextPage": has_next}}
+                check_end(end["end"], nodes, has_next)
             case Form.ARROW:
                 check_arrow(body, nodes, has_next=has_next)
             case _:
@@ -110,6 +120,11 @@ async def ask_form(asked: Asked, caller: Caller, operation: Operation, form: For
         code: str = failed["extensions"]["code"]
         return code
     return found, body
+
+
+def check_end(end: dict[str, Any], nodes: list[Any], has_next: bool | None) -> None:
+    assert end["rows"] == len(nodes)
+    assert end["hasNextPage"] == has_next or has_next is None
 
 
 def check_headers(headers: dict[str, str], mesh: dict[str, Any]) -> None:
@@ -161,7 +176,7 @@ def csv_cells(text: str) -> list[list[tuple[str, bool]]]:
 # -- Arrow -------------------------------------------------------------------------------------------------------------
 
 
-def check_arrow(body: bytes, nodes: list[dict[str, Any]], *, has_next: bool) -> None:
+def check_arrow(body: bytes, nodes: list[dict[str, Any]], *, has_next: bool | None) -> None:
     rows: list[dict[str, Any]] = []
     last: Any = None
     with pa.ipc.open_stream(body) as reader:
@@ -169,7 +184,7 @@ def check_arrow(body: bytes, nodes: list[dict[str, Any]], *, has_next: bool) -> 
         for batch, about in reader.iter_batches_with_custom_metadata():
             rows += batch.to_pylist()
             last = about
-    assert json.loads(last[b"mesh.end"]) == {"rows": len(nodes), "hasNextPage": has_next}
+    check_end(json.loads(last[b"mesh.end"]), nodes, has_next)
     assert set(schema.metadata) == {b"mesh.slo", b"mesh.masked", b"mesh.denied"}
     assert len(rows) == len(nodes)
     for row, node in zip(rows, nodes, strict=True):
@@ -242,6 +257,31 @@ def flat_operation(
     text = f"{head}{{ {domain} {{ {product}{arguments} {{ {rows} pageInfo {{ hasNextPage }}{beside} }} }} }}"
     drawing.values = {name: min(value, 1_000) if isinstance(value, int) else value for name, value in drawing.values.items()}
     return Operation(text.replace(": 1001", ": 1000").replace("= 1001", "= 1000"), None, drawing.values, ()), (domain, product, "nodes")
+
+
+def flat_groups(schema: GraphQLSchema, world: World, snapshot: Snapshot, random: Random) -> tuple[Operation, tuple[str, str, str]] | None:
+    """Draw an operation over one list of groups, and say where it is; None where there is nothing to group by."""
+    drawing = _Drawing(schema, world, snapshot, random)
+    assert schema.query_type is not None
+    roots = [(name, get_named_type(it.type)) for name, it in schema.query_type.fields.items() if name != "mesh"]
+    products = [(domain, type_, name) for domain, type_ in roots for name in type_.fields if not name.endswith("ByKey")]  # type: ignore[union-attr]
+    if not products:
+        return None
+    domain, type_, product = random.choice(products)
+    field = type_.fields[product]  # type: ignore[union-attr]
+    connection = get_named_type(field.type)
+    assert isinstance(connection, GraphQLObjectType)
+    if "groups" not in connection.fields:
+        return None
+    arguments = drawing._arguments(type_, product, field, needed=False)  # type: ignore[arg-type]
+    of = next(it for it in snapshot.products.values() if f"{it.type_name}Connection" == connection.name)
+    groups = groups_text(drawing, of, connection.fields["groups"], paged=False)
+    variables = ", ".join(f"${name}: {declared}" for name, declared in drawing.variables)
+    head = f"query ({variables}) " if variables else ""
+    text = f"{head}{{ {domain} {{ {product}{arguments} {{ {groups} }} }} }}"
+    drawing.values = {name: min(value, 1_000) if isinstance(value, int) else value for name, value in drawing.values.items()}
+    text = text.replace(": 1001", ": 1000").replace("= 1001", "= 1000")
+    return Operation(text, None, drawing.values, ()), (domain, product, groups.partition(":")[0])
 
 
 def _columns(row: GraphQLObjectType, drawing: _Drawing, depth: int) -> Iterator[str]:

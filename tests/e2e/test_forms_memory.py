@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.ipc
 import pytest
 
-from tests.bench.forms import QUERY, StreamingMesh, streaming_mesh
+from tests.bench.forms import QUERY, StreamingMesh, frames, streaming_mesh
 
 pytestmark = pytest.mark.e2e
 ROWS = 200_000
@@ -35,6 +36,38 @@ def test_the_first_arrow_stream_does_not_hold_the_loop_for_its_imports(tmp_path:
     with streaming_mesh(tmp_path, 10) as fresh:
         fresh.measured("application/jsonl")
         assert fresh.measured(ARROW).held_s < 0.05
+
+
+def test_the_readmes_example_fills_frames(mesh: StreamingMesh) -> None:
+    found = frames(mesh)
+    assert len(found["pandas_frame"]) == len(found["polars_frame"]) == ROWS
+    assert found["polars_frame"]["orderId"].n_unique() == ROWS
+    assert set(found["pandas_frame"]["email"]) == {"p***@example.com"}
+
+
+def test_groups_leave_in_every_form(mesh: StreamingMesh) -> None:
+    groups = (
+        "{ order { orders { byDay: groups(by: [{field: ORDERED_AT, truncate: DAY}, {path: [CUSTOMER], field: COUNTRY}], first: 1000)"
+        " { key { orderedAt customer { country } } count sum { total } } } } }"
+    )
+    connection, response = mesh.ask("text/csv", groups)
+    head, *lines = response.read().decode().splitlines()
+    assert (response.headers["mesh-first"], response.headers["mesh-slo-status"]) == ("1000", "UNKNOWN")
+    assert response.headers["content-disposition"] == 'attachment; filename="byDay.csv"'
+    connection.close()
+    assert head == "key.orderedAt,key.customer.country,count,sum.total"
+    assert lines[0].startswith('2026-01-01T00:00:00Z,"DE",42')
+    connection, response = mesh.ask("application/jsonl", groups)
+    *rows, end = map(json.loads, response.read().splitlines())
+    connection.close()
+    assert end == {"end": {"rows": len(lines), "hasNextPage": False}}
+    assert sum(row["count"] for row in rows) == ROWS
+    connection, response = mesh.ask(ARROW, groups)
+    table = pyarrow.ipc.open_stream(response).read_all()
+    connection.close()
+    assert [str(it) for it in table.schema.types] == ["timestamp[us, tz=UTC]", "string", "int64", "decimal128(38, 2)"]
+    assert table["key.customer.country"].to_pylist() == [row["key"]["customer"]["country"] for row in rows]
+    assert b"customer/customers" in table.schema.metadata[b"mesh.slo"]
 
 
 def test_rows_are_those_that_were_put_in(mesh: StreamingMesh) -> None:

@@ -25,7 +25,7 @@ from ..differential.operations import Operation, operation_of
 from ..differential.oracle import schema_of
 from ..differential.ruling_cases import SEED
 from ..differential.running import SECRET, Asked
-from ..differential.test_forms_against_json import flat_operation
+from ..differential.test_forms_against_json import flat_groups, flat_operation
 from ..differential.worlds import World, callers_of, world_of
 from .asking_both import Asking, Seen, Side, Sides, differences_of, opened
 from .equivalent import Equivalent, equivalent_of
@@ -103,7 +103,8 @@ async def _compare(sides: Sides, caller: Caller, random: Random) -> None:
 
 def _asking(sides: Sides, schema: Any, random: Random) -> tuple[Asking, tuple[str, ...]]:
     form = random.choice(tuple(Form)) if random.random() < 0.2 else None
-    drawn = flat_operation(schema, sides.world, sides.snapshot, random) if form else None
+    flat = flat_groups if random.random() < 0.3 else flat_operation
+    drawn = flat(schema, sides.world, sides.snapshot, random) if form else None
     operation: Operation = drawn[0] if drawn else operation_of(schema, sides.world, sides.snapshot, random)
     headers = [it for it in ((b"mesh-long", b"string"), (b"mesh-denied", b"null")) if random.random() < 0.1]
     if random.random() < 0.2:

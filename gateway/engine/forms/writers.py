@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway.compiler.flat import FlatList
 from gateway.engine.forms.arrow_stream import ArrowStream, load_arrow
@@ -14,12 +14,14 @@ from gateway.exchange import Form
 __all__ = ["writer_of"]
 
 
-async def writer_of(form: Form, flat: FlatList, about: Mapping[str, bytes]) -> Writer:
-    """Make the writer of a list. ``about``: receipts, for forms that hold any. **Raises** `GatewayError` NOT_ACCEPTABLE."""
+async def writer_of(form: Form, flat: FlatList) -> Callable[[Mapping[str, bytes]], Writer]:
+    """Give what makes the writer of a list from receipts, for forms that hold any. **Raises** `GatewayError` NOT_ACCEPTABLE."""
     match form:
         case Form.ARROW:
-            return ArrowStream(await load_arrow(), flat, about)
+            pyarrow = await load_arrow()
+            return lambda about: ArrowStream(pyarrow, flat, about)
         case Form.JSONL:
-            return JsonLines(flat)
+            lines = JsonLines(flat)
+            return lambda _: lines
         case Form.CSV | Form.CSV_EXACT:
-            return CsvText(flat, exact=form is Form.CSV_EXACT)
+            return lambda _: CsvText(flat, exact=form is Form.CSV_EXACT)
