@@ -15,7 +15,9 @@ from graphql import build_schema
 from contracts.objectives import Objectives, RatioObjective, TimeObjective
 from gateway.caller import Caller
 from gateway.catalog.snapshot import snapshot_of
+from gateway.engine.demanding import check_demands
 from gateway.exchange import Form, Frame, Question, Reply, Stream
+from gateway.slo.demands import OnBreach, Wanted, strictest
 from tests.differential.plain_port import PlainPort
 from tests.differential.running import Asked, engine_of
 from tests.differential.shop import ANALYST, shop
@@ -115,6 +117,15 @@ async def test_the_partners_that_groups_are_formed_by_are_below_too(mesh: Shop) 
     before = mesh.reads
     body = await mesh.ask(grouped % "{path: [CUSTOMER], field: COUNTRY}")
     assert [it["extensions"]["product"] for it in body["errors"]] == ["customer/customers"]
+    assert mesh.reads == before
+
+
+async def test_the_partners_that_a_condition_follows_are_below_too(mesh: Shop) -> None:
+    filtered = '{ order { orders(first: 1, where: %s) @requireSlo(freshness: "1 hour") { nodes { orderId } } } }'
+    assert codes(await mesh.ask(filtered % "{status: {eq: PAID}}")) == []
+    before = mesh.reads
+    body = await mesh.ask(filtered % '{customer: {country: {eq: "DE"}}}')
+    assert [(it["extensions"]["code"], it["extensions"]["product"]) for it in body["errors"]] == [("SLO_UNMET", "customer/customers")]
     assert mesh.reads == before
 
 
@@ -354,3 +365,14 @@ async def test_the_documented_example_is_valid_but_for_names(mesh: Shop) -> None
     body = await mesh.ask(text.replace("@requireSlo(completeness: 0.995, status: AT_RISK)", ""))
     assert [(it["path"], it["extensions"]["objective"]) for it in body["errors"]] == [(["order", "orders", "nodes", "customer"], "status")]
     assert "unmet" not in body["extensions"]["mesh"]
+
+
+async def test_what_a_registration_or_client_demands_holds_for_everything_that_is_read(mesh: Shop) -> None:
+    frame = Frame(ANALYST, asyncio.get_running_loop().time() + 60, "r")
+    plain = mesh.asked.engine.explained(Question("{ order { orders { nodes { orderId customer { name } } } } }"), frame)
+    board = mesh.asked.engine.board
+    default = strictest([Wanted(freshness_s=n, on_breach=OnBreach.NULL) for n in (86_400.0, 3_600.0)])
+    found = check_demands(plain, {}, {}, board, NOW, default=default)
+    assert (found.nulled, [error.extensions["product"] for error in found.errors]) == ({("order", "orders")}, ["customer/customers"])
+    assert found.drops(("order", "orders", "nodes", "customer"))
+    assert check_demands(plain, {}, {}, board, NOW, default=Wanted(freshness_s=86_400.0)).nulled == frozenset()
