@@ -25,7 +25,7 @@ from gateway.settings import PortSettings, ProductSettings, Settings
 
 __all__ = ["Probing", "opened"]
 
-_AT_ONCE = 16
+_AT_ONCE = 64
 
 
 def opened(settings: Settings, contract: Contract, placed: ProductSettings | None) -> tuple[Port, ...]:

@@ -6,6 +6,7 @@ nothing has changed. Touches nothing: a snapshot is never altered, requests that
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def changed(
     for product in fresh:
         admission.admit(product)
         products[product.id] = product
-    products = dict(sorted(products.items(), key=_place))  # where names clash, the first in this order bears them
+    products = {id_: products[id_] for id_ in sorted(products, key=_place)}  # where names clash, the first in this order bears them
     replaced = frozenset(product.id for product in (*old, *fresh))
     touched = replaced | _linked(last.products, key) | _linked(products, key)
     findings: list[str] = []
@@ -62,16 +63,14 @@ def changed(
 
 def _linked(products: Mapping[str, Product], key: str) -> set[str]:
     """Name what declares a relationship with a product, or is declared to by it."""
-    found: set[str] = set()
-    for id_, product in products.items():
+    found = {id_ for id_, product in products.items() for it in product.contract.relationships if it.to == key}
+    own = (product for id_, product in products.items() if id_.partition("@")[0] == key)
+    for product in own:
         for declared in product.contract.relationships:
-            if id_.partition("@")[0] == key:
-                found.update(it for it in (declared.to, f"{declared.to}@{declared.to_major}") if it in products)
-            elif declared.to == key:
-                found.add(id_)
+            found.update(it for it in (declared.to, f"{declared.to}@{declared.to_major}") if it in products)
     return found
 
 
-def _place(item: tuple[str, Product]) -> tuple[str, int]:
-    contract = item[1].contract
-    return contract.key, -contract.major
+def _place(id_: str) -> tuple[str, int]:
+    key, _, major = id_.partition("@")
+    return key, -int(major) if major else -sys.maxsize  # the newest first, which bears no number

@@ -207,8 +207,11 @@ def product_of(id_: str, contract: Contract, ports: tuple[Port, ...], *, keep_sp
 def with_links(products: Mapping[str, Product], wanted: Collection[str], findings: list[str]) -> dict[str, Product]:
     """Give the ``wanted`` products their relationships: those they declare, and the inverses that others declare."""
     links: dict[str, dict[str, Relation]] = {id_: {} for id_ in wanted}
+    keys = {products[id_].contract.key for id_ in wanted}
     for id_, product in products.items():
         for declared in product.contract.relationships:
+            if id_ not in links and declared.to not in keys:
+                continue
             target_id = _target(products, declared.to, declared.to_major)
             if id_ not in links and target_id not in links:
                 continue

@@ -1,0 +1,163 @@
+"""``python -m tests.bench.scale [PRODUCTS]``: what a wide mesh costs to start, to hold, to ask and to change.
+
+One process, no network: ports answer from memory. Times are of the process's CPU unless they are said to be of the loop, which is
+how long its longest turn was; others on the machine change them little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from graphql import get_introspection_query
+
+from contracts import load_policy, parse_contract, read_catalog
+from gateway.caller import Caller
+from gateway.exchange import Frame, Question, Reply
+from gateway.observe.metrics import Metrics
+from gateway.service import Service, build
+from gateway.settings import ProductSettings, Settings
+from tests.attacks.lying import Lying, page
+from tests.attacks.ticks import ticking
+from tests.bench.wide import WideMesh, contract_text, write
+
+__all__ = ["Figures", "measure"]
+
+ANALYST = Caller("ann", frozenset({"analyst"}))
+STEWARD = Caller("stu", frozenset({"steward"}))
+INTROSPECTION = get_introspection_query()
+TWENTY = ("area-000/*-0000*", "area-000/*-0001*")
+"""The first twenty of the ring, one linked to the next."""
+FOUR = "{ area000 { orders00000(first: 10) { nodes { id ref0 { id ref0 { id ref0 { id status } } } } } } }"
+MISSPELT = (
+    "{ aera000 { orders00000 { totalCount } } }",
+    "{ area000 { ordres00000 { totalCount } } }",
+    "{ area000 { orders00000 { nodes { statsu } } } }",
+    "{ area000 { orders00000(where: {statsu: {eq: OPEN}}) { totalCount } } }",
+)
+CATALOGUE = "{ mesh { products { id owner accessible } } }"
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured: seconds, unless a name says otherwise."""
+
+    products: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    mib: dict[str, float] = field(default_factory=dict)
+    replies: dict[str, Reply] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Write the figures, one to a line."""
+        times = [f"{name:52} {value * 1000:10.1f} ms" for name, value in self.seconds.items()]
+        return [f"{self.products} products", *times, *(f"{name:52} {value:10.1f} MiB" for name, value in self.mib.items())]
+
+
+def measure(folder: Path, products: int) -> Figures:
+    """Write a mesh of so many products below ``folder``, and measure it."""
+    figures = Figures(products)
+    mesh = write(folder, products)
+    before_mib = _resident_mib()
+    service = _timed(figures, "start: read contracts, make the mesh, open ports", lambda: build(_settings(mesh), metrics=Metrics()))
+    policy = load_policy(mesh.policy)
+    _timed(figures, "  of that, read contracts", lambda: read_catalog(mesh.catalog, policy))
+    gc.collect()
+    figures.mib["held: contracts, mesh, ports, board"] = _resident_mib() - before_mib
+    asyncio.run(_ask(service, figures))
+    figures.mib["held after all questions"] = _resident_mib() - before_mib
+    return figures
+
+
+async def _ask(service: Service, figures: Figures) -> None:
+    try:
+        await _questions(service, figures)
+        await _change(service, figures)
+    finally:
+        await service.aclose()
+
+
+async def _questions(service: Service, figures: Figures) -> None:
+    engine = service.answerer.engine
+    for product in engine.snapshot.products.values():
+        object.__setattr__(product, "ports", (Lying(lambda _: page([{"id": 1, "ref0_id": 1, "status": "OPEN"}])),))
+
+    async def ask(name: str, text: str, caller: Caller = ANALYST, *, scope: tuple[str, ...] = ()) -> None:
+        frame = Frame(caller, asyncio.get_running_loop().time() + 300, "bench", scope=scope)
+        gc.collect()
+        began_s = time.process_time()
+        reply = await service.answerer.answer(Question(text), frame)
+        figures.seconds[name] = time.process_time() - began_s
+        figures.replies[name] = reply
+
+    await ask("introspect 20 linked products, nothing seen before", INTROSPECTION, scope=TWENTY)
+    await ask("  for other rulings", INTROSPECTION, STEWARD, scope=TWENTY)
+    await ask("  again", INTROSPECTION, scope=TWENTY)
+    await ask("  again", INTROSPECTION, scope=TWENTY)
+    began_s = time.process_time()
+    engine.sdl(Frame(ANALYST, 0.0, "bench", scope=TWENTY))
+    figures.seconds["print their schema"] = time.process_time() - began_s
+    await ask("4 products in one operation, first time", FOUR)
+    await ask("  third time", FOUR)
+    await ask("  third time", FOUR)
+    for number, text in enumerate(MISSPELT):
+        await ask(f"misspelt: {('domain', 'product', 'field', 'input field')[number]}", text)
+    before_mib = _resident_mib()
+    await ask("catalogue of all products, first time of a view", CATALOGUE)
+    figures.mib["rulings of one view on all products"] = _resident_mib() - before_mib
+    await ask("  again", CATALOGUE)
+
+
+async def _change(service: Service, figures: Figures) -> None:
+    number = 3
+    contract = parse_contract(contract_text(number, figures.products, version="1.1.0", note=" Changed."))
+    began_s = time.process_time()
+    async with ticking() as longest_s:
+        await service.publish(contract)
+    figures.seconds["change one product"] = time.process_time() - began_s
+    figures.seconds["  longest turn of the loop meanwhile"] = longest_s()
+
+
+def _timed(figures: Figures, name: str, work: Callable[[], Any]) -> Any:
+    gc.collect()
+    began_s = time.process_time()
+    made = work()
+    figures.seconds[name] = time.process_time() - began_s
+    return made
+
+
+def _settings(mesh: WideMesh) -> Settings:
+    return Settings(
+        catalog_dir=mesh.catalog,
+        policy_file=mesh.policy,
+        secret="a secret for a bench, long enough to be one",  # type: ignore[arg-type]
+        products={id_: ProductSettings(endpoint="http://127.0.0.1:9") for id_ in mesh.products},
+    )
+
+
+def _resident_mib() -> float:
+    found = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(found.split()[1]) / 1024
+
+
+def main() -> int:
+    """Measure and print."""
+    products = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), products)
+    sys.stdout.write("\n".join(figures.lines()) + "\n")
+    failed = [name for name, reply in figures.replies.items() if reply.has_errors and not name.startswith("misspelt")]
+    for name in failed:
+        sys.stderr.write(f"{name}: {msgspec.json.decode(figures.replies[name].body)['errors'][0]['message']}\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
