@@ -220,7 +220,7 @@ class Service:
             before = set(self.snapshot.findings)
             old, self._ports[key] = self._ports.get(key, ()), ports
             self.snapshot = change.snapshot
-            self.board.replace(product.contract for product in change.snapshot.products.values())
+            self.board.change(key, contracts)
             self.answerer.follow(engine)
             self._retire(old)
             found = tuple(it for it in change.snapshot.findings if it not in before)

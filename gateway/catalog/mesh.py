@@ -107,13 +107,36 @@ class MeshProduct:
     accessible: bool = strawberry.field(description="Whether you may read its rows.")
     request_access: str = strawberry.field(description="Whom to ask for access.")
     graphql_field: str | None = strawberry.field(description="Where it is in the schema, if you may read it.")
-    primary_key: list[str]
     retention: str | None
-    ports: list[str]
-    objectives: MeshObjectives
-    fields: list[MeshField]
-    relationships: list[MeshRelationship]
-    slo: MeshSlo | None = strawberry.field(description="Null without access.")
+    # A list of thousands of products is mostly asked for names: what costs more is made when it is asked for.
+    product: strawberry.Private[Product]
+    ruling: strawberry.Private[ProductRuling]
+
+    @strawberry.field
+    def primary_key(self) -> list[str]:
+        named = self.product.column_by_name
+        return [named[it].graphql_name for it in self.product.primary_key if not self.ruling.field(it).hidden]
+
+    @strawberry.field
+    def ports(self) -> list[str]:
+        return [it.type for it in self.product.contract.output_ports]
+
+    @strawberry.field
+    def objectives(self) -> MeshObjectives:
+        return _objectives(self.product)
+
+    @strawberry.field
+    def fields(self) -> list[MeshField]:
+        return _fields(self.product, self.ruling)
+
+    @strawberry.field
+    def relationships(self, info: strawberry.Info) -> list[MeshRelationship]:
+        return _relationships(self.product, info.context)
+
+    @strawberry.field(description="Null without access.")
+    def slo(self, info: strawberry.Info) -> MeshSlo | None:
+        context: MeshContext = info.context
+        return _slo(context.board, self.product) if self.accessible else None
 
 
 @strawberry.type(name="Mesh", description="The catalogue of data products.")
@@ -156,7 +179,7 @@ def _product(product: Product, context: MeshContext) -> MeshProduct | None:
     if ruling.standing is Standing.HIDDEN:
         return None
     contract = product.contract
-    meta, objectives = contract.metadata, contract.objectives
+    meta = contract.metadata
     served = ruling.standing is Standing.SERVED
     return MeshProduct(
         id=product.id,
@@ -172,23 +195,28 @@ def _product(product: Product, context: MeshContext) -> MeshProduct | None:
         accessible=served,
         request_access=meta.owner,
         graphql_field=product.path() if served else None,
-        primary_key=[product.column_by_name[it].graphql_name for it in product.primary_key if not ruling.field(it).hidden],
         retention=contract.retention.text if contract.retention else None,
-        ports=[it.type for it in contract.output_ports],
-        objectives=MeshObjectives(
-            freshness=objectives.freshness.text if objectives.freshness else None,
-            completeness=objectives.completeness.text if objectives.completeness else None,
-            accuracy=objectives.accuracy.text if objectives.accuracy else None,
-            availability=objectives.availability.text if objectives.availability else None,
-        ),
-        fields=_fields(product, ruling),
-        relationships=[
-            MeshRelationship(name=it.graphql_name, to=it.target, many=it.many)
-            for it in product.relations
-            if context.ruling_of(context.snapshot.products[it.target]).standing is not Standing.HIDDEN
-        ],
-        slo=_slo(context.board, product) if served else None,
+        product=product,
+        ruling=ruling,
     )
+
+
+def _objectives(product: Product) -> MeshObjectives:
+    said = product.contract.objectives
+    return MeshObjectives(
+        freshness=said.freshness.text if said.freshness else None,
+        completeness=said.completeness.text if said.completeness else None,
+        accuracy=said.accuracy.text if said.accuracy else None,
+        availability=said.availability.text if said.availability else None,
+    )
+
+
+def _relationships(product: Product, context: MeshContext) -> list[MeshRelationship]:
+    return [
+        MeshRelationship(name=it.graphql_name, to=it.target, many=it.many)
+        for it in product.relations
+        if context.ruling_of(context.snapshot.products[it.target]).standing is not Standing.HIDDEN
+    ]
 
 
 def _fields(product: Product, ruling: ProductRuling) -> list[MeshField]:

@@ -8,7 +8,7 @@ unknown product all is UNKNOWN.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -74,6 +74,17 @@ class Board:
 
     def replace(self, contracts: Iterable[Contract]) -> None:
         """Take over another catalog; products whose contract did not change keep their state."""
+        kept, self._states = self._states, {}
+        self._admit(contracts, kept)
+
+    def change(self, product: str, contracts: Iterable[Contract]) -> None:
+        """Take over the versions of one product (``domain/name``); all others stay as they are."""
+        kept = {key: state for key, state in self._states.items() if key.partition("@")[0] == product}
+        for key in kept:
+            del self._states[key]
+        self._admit(contracts, kept)
+
+    def _admit(self, contracts: Iterable[Contract], kept: Mapping[str, ProductState]) -> None:
         newest: dict[str, Contract] = {}
         others: list[Contract] = []
         for contract in sorted(contracts, key=_version_order):
@@ -81,9 +92,7 @@ class Board:
             if older is not None:
                 others.append(older)
             newest[contract.key] = contract
-        wanted = {**newest, **{f"{one.key}@{one.metadata.version}": one for one in others}}
-        kept, self._states = self._states, {}
-        for key, contract in wanted.items():
+        for key, contract in {**newest, **{f"{one.key}@{one.metadata.version}": one for one in others}}.items():
             promises = promises_of(contract, measured_every_s=self._cadence.of(contract).freshness_s)
             known = kept.get(key)
             self._states[key] = known if known is not None and known.is_for(contract, promises) else ProductState(key, contract, promises)

@@ -71,7 +71,7 @@ def contract_text(number: int, products: int, *, version: str = "1.0.0", note: s
     grants = ['    - {role: analyst, fields: ["*"]}', '    - {role: steward, fields: ["*"], clear: [contact_email]}']
     if number % 7 == 0:
         grants[0] = '    - {role: analyst, fields: ["*"], rowFilter: {status: {in: [OPEN, PAID]}}}'
-    if number % 11 == 10:
+    if number % 11 == 10 or hidden == "hidden":
         grants = grants[1:]
     lines = [
         "apiVersion: datamesh/v1",
