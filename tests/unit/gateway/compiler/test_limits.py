@@ -74,9 +74,9 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_by_name_of_its_limit_in_under_a_second(name: str) -> None:
     text, limit = BOMBS[name]
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     assert refused(text) == limit
-    assert time.perf_counter() - began_s < within(1)
+    assert time.thread_time() - began_s < within(1)
 
 
 def test_aliases_of_a_fragment_count_wherever_it_is_spread() -> None:
@@ -106,12 +106,12 @@ CYCLES = {
 
 @pytest.mark.parametrize("name", CYCLES)
 def test_a_cycle_of_fragments_passes_quickly_and_validation_refuses_it(name: str) -> None:
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     document = parse_document(CYCLES[name], LIMITS)
     check_document(document, LIMITS)
     errors = validate(SCHEMA, document, max_errors=20)
     assert any("within itself" in error.message for error in errors)
-    assert time.perf_counter() - began_s < within(1)
+    assert time.thread_time() - began_s < within(1)
 
 
 def test_fragments_that_do_not_exist_count_nothing() -> None:
@@ -154,9 +154,9 @@ def test_a_document_at_the_limits_validates_soon(name: str) -> None:
     check_document(document, LIMITS)
     best_s = 60.0
     for _ in range(3):
-        began_s = time.perf_counter()
+        began_s = time.thread_time()
         assert validate(SCHEMA, document, max_errors=20) == []
-        best_s = min(best_s, time.perf_counter() - began_s)
+        best_s = min(best_s, time.thread_time() - began_s)
     # Measured: up to 0.07 s. The bound leaves room for a loaded machine and for coverage.
     assert best_s < within(0.5)
 
