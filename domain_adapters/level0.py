@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from contracts.fields import Field
 from contracts.model import Contract, OutputPort
 from contracts.predicates import And, Compare, Operator, Predicate
 from domain_adapters.errors import PortCannotError, ReadInvalidError
 from domain_adapters.port import Capabilities, Keys, Read
 
-__all__ = ["BEGINNING", "Dialect", "camel", "spelling_of"]
+__all__ = ["BEGINNING", "Dialect", "other_spellings", "spelling_of"]
 
 BEGINNING = "1970-01-01T00:00:00Z"
 SEPARATOR = ","
@@ -35,12 +36,16 @@ _LISTS = frozenset((Operator.IN, Operator.NOT_IN))
 
 def spelling_of(contract: Contract, output: OutputPort) -> dict[str, str]:
     """Say how each column is called in the endpoint's rows: ``physicalName``, else by the port's ``naming``."""
-    spell = camel if output.naming == "camelCase" else str
+    spell = _camel if output.naming == "camelCase" else str
     return {field.name: field.physical_name or spell(field.name) for field in contract.fields}
 
 
-def camel(name: str) -> str:
-    """Spell a contract's column as ``naming: camelCase`` does."""
+def other_spellings(field: Field, taken: Iterable[str]) -> frozenset[str]:
+    """Name what a team may have called a column in place of what its contract says; ``taken``: what the contract calls columns there."""
+    return frozenset({field.name, _camel(field.name), field.physical_name or field.name}).difference(taken)
+
+
+def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
 

@@ -62,7 +62,7 @@ CODES: dict[str, Code] = _table(
     ("RATE_LIMITED", Fault.CAPACITY, 429, "Wait for the time in Retry-After."),
     ("OVERLOADED", Fault.CAPACITY, 503, "Try again shortly."),
     ("DEADLINE_EXCEEDED", Fault.CAPACITY, 504, "Ask for less, or try again when the products named are faster."),
-    ("PORT_CANNOT", Fault.CALLER, 400, "Leave out what the port cannot do, or ask its owner for a level 1 port."),
+    ("PORT_CANNOT", Fault.CALLER, 400, "Leave out what the port cannot do, or ask its owner for a level 1 port or a mirror."),
     ("CURSOR_EXPIRED", Fault.CALLER, 400, "Start again from the first page."),
     ("UPSTREAM_UNAVAILABLE", Fault.DOMAIN, 502, "Try again later, or tell the product's owner."),
     ("UPSTREAM_INVALID", Fault.DOMAIN, 502, "Tell the product's owner that it does not keep its contract."),

@@ -28,8 +28,8 @@ def refuse_unfit(contract: Contract, policy: MeshPolicy | None) -> None:
 
 
 def output_of(contract: Contract) -> OutputPort:
-    """Find the port whose copy is kept. Raises: `SourceError` where the contract has none of type ``rest-api``."""
+    """Find the port whose copy is kept: the first ``rest-api`` that is not level 1 anyway. Raises: `SourceError` where there is none."""
     for output in contract.output_ports:
-        if output.type == "rest-api":
+        if output.type == "rest-api" and output.level != 1:
             return output
-    raise SourceError(f"{contract.key} has no output port of type rest-api to be mirrored")
+    raise SourceError(f"{contract.key} has no output port of type rest-api and level 0 to be mirrored")

@@ -94,7 +94,7 @@ def _mark(raw: Any) -> int:
     """Condense a row that cannot be told by its key."""
     try:
         content = msgspec.json.encode(raw)
-    except (TypeError, RecursionError):
+    except (TypeError, *_MISFITS):
         content = b"?"
     return int.from_bytes(blake2b(content, digest_size=8).digest()) >> 1
 

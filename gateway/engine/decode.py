@@ -19,10 +19,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from contracts.fields import FieldType, Kind, List, Map, Record, Scalar, Unit
-from domain_adapters.level0 import camel
+from domain_adapters.level0 import other_spellings
 from domain_adapters.values import parser_of
 from domain_adapters.wire import raw_json
-from gateway.catalog.snapshot import Column, Product
+from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import row_attribute
 from gateway.engine.celltypes import LOOSE_TYPE, Settle, can_loosen, fast_type, loose_settle, record_class, settle_of, to_utc
 from gateway.errors import GatewayError
@@ -100,7 +100,7 @@ class PageDecoder:
         self._indices = tuple(sorted(columns))
         self._types = tuple(product.columns[index].type for index in self._indices)
         self._names = tuple(spelling[index] for index in self._indices)
-        self._others = tuple(_other_spellings(product.columns[index], spelling) for index in self._indices)
+        self._others = tuple(other_spellings(product.columns[index].field, spelling) for index in self._indices)
         self._loose = loose
         self._records: dict[Record, type[msgspec.Struct]] = {}
         row = self.row_class = msgspec.defstruct(
@@ -222,12 +222,6 @@ class PageDecoder:
             return value
 
         return parse_noting
-
-
-def _other_spellings(column: Column, spelling: Sequence[str]) -> frozenset[str]:
-    """Name what a team may have called a column in place of what the contract says; never what another column is called."""
-    field = column.field
-    return frozenset({field.name, camel(field.name), field.physical_name or field.name}).difference(spelling)
 
 
 def _settler(settles: Mapping[str, Settle]) -> Callable[[list[Any]], None] | None:

@@ -233,7 +233,7 @@ class Pages:
     def cannot(self, what: str, remedy: str) -> GatewayError:
         """Make the refusal of something that the port cannot do."""
         owner = self.product.contract.metadata.owner
-        return self._error("PORT_CANNOT", f"cannot {what}", hint=f"{remedy}, or ask {owner} for a level 1 port.")
+        return self._error("PORT_CANNOT", f"cannot {what}", hint=f"{remedy}, or ask {owner} for a level 1 port or a mirror.")
 
     def invalid(self, what: str) -> GatewayError:
         """Make the error of a port that does not keep the protocol."""

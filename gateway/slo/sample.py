@@ -16,6 +16,7 @@ from typing import Any
 import re2
 
 from contracts.model import Contract, QualityRule
+from domain_adapters.level0 import other_spellings
 from domain_adapters.values import ValueMismatchError, parser_of
 from gateway.slo.documents import SKEW_MAX_S
 
@@ -54,11 +55,15 @@ class Sample:
 class _Column:
     """What is asked of one column's cells, and how often it was not so."""
 
-    __slots__ = ("keeps", "name", "nulls", "parse", "seen", "spelt", "unique", "wrong")
+    __slots__ = ("keeps", "misspelt", "name", "nulls", "others", "parse", "seen", "spelt", "unique", "wrong")
 
-    def __init__(self, name: str, spelt: str, parse: Callable[[Any], Any], keeps: Sequence[_Keeps], *, unique: bool) -> None:
+    def __init__(
+        self, name: str, spelt: str, others: frozenset[str], parse: Callable[[Any], Any], keeps: Sequence[_Keeps], *, unique: bool
+    ) -> None:
         self.name = name
         self.spelt = spelt
+        self.others = others
+        self.misspelt = 0
         self.parse = parse
         self.keeps = keeps
         self.unique = unique
@@ -93,10 +98,12 @@ class Sampler:
         for rule in contract.quality:
             if rule.field is not None:
                 rules.setdefault(rule.field, []).append(rule)
+        taken = {spelling.get(field.name, field.name) for field in contract.fields}
         self._columns = [
             _Column(
                 field.name,
                 spelling.get(field.name, field.name),
+                other_spellings(field, taken),
                 parser_of(field.type),
                 [keep for rule in rules.get(field.name, ()) if (keep := _keeper(rule)) is not None],
                 unique=any(rule.metric == "duplicateValues" for rule in rules.get(field.name, ())),
@@ -125,6 +132,9 @@ class Sampler:
                 cell = cells.get(column.spelt)
                 if cell is None:
                     column.nulls += 1
+                    if column.spelt not in cells and not column.others.isdisjoint(cells):
+                        column.misspelt += 1
+                        is_bad = True
                 elif not column.is_right(cell):
                     column.wrong += 1
                     is_bad = True
@@ -148,6 +158,9 @@ class Sampler:
             findings.append(f"required values are missing in {_named(absent)}")
         if wrong:
             findings.append(f"values do not keep the contract in {_named(wrong)}")
+        misspelt = [column.name for column in self._columns if column.misspelt]
+        if misspelt:
+            findings.append(f"rows spell otherwise than the contract {_named(misspelt)}")
         if self._future:
             findings.append("rows were updated in the future")
         if self._undated:

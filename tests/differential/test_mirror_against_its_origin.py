@@ -1,4 +1,4 @@
-"""One question to two meshes: over the demo's hand-written payment endpoint (level 0), and over a mirror of it.
+"""One question to three meshes: over the demo's hand-written payment endpoint (level 0), over a mirror of it, and over both.
 
 What both can answer they answer alike, masked columns, row rules, joins and totals included; what level 0 cannot within its budget,
 the mirror can.
@@ -23,6 +23,8 @@ from domain_adapters.domains.payment import Ledger, make_app
 from domain_adapters.endpoint import Endpoint
 from domain_adapters.kinds import Surroundings
 from domain_adapters.mirror import open_mirror
+from domain_adapters.port import Call
+from domain_adapters.remote import RemotePort
 from domain_adapters.serve import app
 from domain_adapters.sources import Rows
 from domain_adapters.sql import open_sql
@@ -76,9 +78,14 @@ def orders(contract: Any) -> list[dict[str, Any]]:
     return rows
 
 
+MIRROR_PORT = """\
+      - {type: rest-api, name: mirror, path: /data-products/payments, level: 1}
+"""
+
+
 @asynccontextmanager
-async def both(folder: Path, **settings: str) -> AsyncIterator[tuple[Mesh, Mesh]]:
-    """Run a gateway over the origin and one over its mirror."""
+async def meshes(folder: Path, **settings: str) -> AsyncIterator[tuple[Mesh, Mesh, Mesh]]:
+    """Run a gateway over the origin, one over its mirror, and one over both as two ports of the product."""
     payments, orders_daily = load_contract(PAYMENTS), load_contract(ORDERS)
     port = await open_sql(orders_daily, Rows(orders(orders_daily)))
     around = Surroundings(policy=AddressPolicy(loopback=True))
@@ -89,11 +96,25 @@ async def both(folder: Path, **settings: str) -> AsyncIterator[tuple[Mesh, Mesh]
             known = {"policy": POLICY.read_text()} | settings
             given = {"order/orders-daily": shop}
             level_1 = {"PRODUCTS__payment/payments__LEVEL": "1"}
+            beside = {"PRODUCTS__payment/payments__PORTS__mirror__ENDPOINT": mirrored}
+            payment = FILES["payment/payments.yaml"] + MIRROR_PORT
             async with (
                 mesh(folder / "a", FILES, {**given, "payment/payments": origin}, **known) as plain,
                 mesh(folder / "b", FILES, {**given, "payment/payments": mirrored}, **known, **level_1) as copied,
+                mesh(
+                    folder / "c",
+                    {**FILES, "payment/payments.yaml": payment},
+                    {**given, "payment/payments": origin},
+                    **known,
+                    **beside,
+                ) as paired,
             ):
-                yield plain, copied
+                # As the gateway does before it is ready: what a port can do decides which is asked.
+                for product in paired.service.snapshot.products.values():
+                    for remote in product.ports:
+                        assert isinstance(remote, RemotePort)
+                        await remote.probe(Call())
+                yield plain, copied, paired
 
 
 GROUP = "{ key { method paidAt } count max { amount } }"
@@ -138,13 +159,14 @@ def stable(answer: Any) -> Any:
 
 
 async def test_what_both_can_answer_they_answer_alike(tmp_path: Path) -> None:
-    async with both(tmp_path) as (plain, copied):
+    async with meshes(tmp_path) as (plain, copied, paired):
         answered = 0
         for roles in (("analyst",), ("dashboard",), ("analyst", "steward"), ("auditor",)):
             head = bearer(*roles, countries=["DE", "FR"])
             for query in [*questions(25), NESTED, BY_KEY]:
                 expected = stable(await plain.ask(query, headers=head))
                 assert stable(await copied.ask(query, headers=head)) == expected, query
+                assert stable(await paired.ask(query, headers=head)) == expected, query
                 answered += expected[0] is not None
         assert answered > 60
 
@@ -153,13 +175,13 @@ async def test_every_row_is_there_and_the_same(tmp_path: Path) -> None:
     query = (
         "{ payment { payments(first: 1000) { nodes { paymentId orderId amount currency method status cardNumber paidAt updatedAt } } } }"
     )
-    async with both(tmp_path) as (plain, copied):
+    async with meshes(tmp_path) as all_three:
         found = [
             sorted((row for row in (await one.ask(query))["data"]["payment"]["payments"]["nodes"]), key=lambda row: row["paymentId"])
-            for one in (plain, copied)
+            for one in all_three
         ]
         assert len(found[0]) == PAYMENT_COUNT
-        assert found[0] == found[1]
+        assert found[0] == found[1] == found[2]
         assert {row["cardNumber"][:12] for row in found[0] if row["cardNumber"]} == {"*" * 12}
 
 
@@ -172,8 +194,9 @@ async def test_every_row_is_there_and_the_same(tmp_path: Path) -> None:
     ],
 )
 async def test_what_level_0_cannot_within_its_budget_the_mirror_answers(tmp_path: Path, query: str) -> None:
-    async with both(tmp_path, LIMITS__SCAN_ROWS_MAX="300") as (plain, copied):
+    async with meshes(tmp_path, LIMITS__SCAN_ROWS_MAX="300") as (plain, copied, paired):
         assert {error["extensions"]["code"] for error in (await plain.ask(query))["errors"]} == {"PORT_CANNOT"}
-        answer = await copied.ask(query)
-        assert "errors" not in answer
-        assert answer["data"]["payment"]["payments"]
+        answers = [await one.ask(query) for one in (copied, paired)]
+        assert ["errors" in answer for answer in answers] == [False, False]
+        assert answers[0]["data"]["payment"]["payments"]
+        assert answers[0]["data"] == answers[1]["data"]

@@ -162,6 +162,24 @@ async def test_figures_are_those_of_the_copy_and_say_how_old_it_is(tmp_path: Pat
         assert page["metadata"] == {"generatedAt": "2026-11-23T12:00:00Z", "version": "3.1.4", "totalRecords": 2, "sloStatus": "MET"}
 
 
+async def test_numbers_beyond_all_types_and_updates_before_all_times_cost_one_row_each(tmp_path: Path) -> None:
+    rows = [
+        b'{"id": %d, "price": 1}' % 10**40,
+        b'{"id": 1e999999999}',
+        b'{"id": 2, "price": 1e400}',
+        b'{"id": 3, "updated": "0001-01-01T00:00:00Z"}',
+    ]
+
+    async def answer(given: dict[str, str]) -> Response:
+        return Response(b'{"data": [%b]}' % b",".join(rows))
+
+    async with mirror_of(Origin(answer=answer), THINGS, tmp_path) as port:
+        await port.refresher.refresh()
+        await port.refresher.refresh(everything=False)
+        assert set(await held(port)) == {3}
+        assert port.standing.facts.left_out == 3
+
+
 async def test_an_empty_origin_makes_an_empty_copy(tmp_path: Path) -> None:
     async with mirror_of(Origin(), THINGS, tmp_path) as port:
         await port.refresher.refresh()

@@ -149,5 +149,6 @@ def test_retention_that_no_column_dates_is_not_mirrored() -> None:
 
 
 def test_a_product_without_rest_port_is_not_mirrored() -> None:
-    with pytest.raises(SourceError, match="no output port of type rest-api"):
-        refuse_unfit(classified().model_copy(update={"output_ports": (OutputPort(type="iceberg-table", catalog="a.b"),)}), None)
+    for output in (OutputPort(type="iceberg-table", catalog="a.b"), OutputPort(type="rest-api", path="/things", level=1)):
+        with pytest.raises(SourceError, match="no output port of type rest-api and level 0"):
+            refuse_unfit(classified().model_copy(update={"output_ports": (output,)}), None)
