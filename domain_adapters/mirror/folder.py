@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -51,7 +52,8 @@ class Folder:
     def guard(self) -> None:
         """Keep everybody else from the files, whatever the process's mask is."""
         for path, _ in self._files():
-            path.chmod(_PRIVATE_FILE)
+            with contextlib.suppress(FileNotFoundError):  # the database has tidied up meanwhile
+                path.chmod(_PRIVATE_FILE)
 
     def clear(self) -> None:
         """Throw the copy away."""
@@ -67,7 +69,5 @@ class Folder:
         for folder, _, names in os.walk(self._path):
             for name in names:
                 path = Path(folder) / name
-                try:
+                with contextlib.suppress(FileNotFoundError):
                     yield path, path.stat().st_size
-                except FileNotFoundError:
-                    continue

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,36 @@ def test_a_mirror_killed_whenever_always_has_a_whole_copy(tmp_path: Path) -> Non
                     assert totals["size"] % 2_000 == 0
                 running.process.send_signal(signal.SIGKILL)
                 running.process.wait(within(20))
+
+
+def test_a_walk_needs_no_more_memory_however_many_rows_there_are(tmp_path: Path) -> None:
+    (tmp_path / "things.yaml").write_text(CONTRACT)
+    rows = 150_000
+
+    async def answer(given: dict[str, str]) -> Response:
+        at = int(given.get("cursor", 0))
+        return page_of([thing(number, 1) for number in range(at, at + 1_000)], str(at + 1_000) if at + 1_000 < rows else None)
+
+    with ExitStack() as stack:
+        url = stack.enter_context(served(Origin(answer=answer).app))
+        with mirror("things.yaml", "--mirror", url, "--memory-max", "0.0625", cwd=tmp_path) as running:
+            assert running.process.stderr is not None
+            memory: dict[int, int] = {}
+            for line in running.process.stderr:
+                words = line.split()
+                memory[int(words[2].replace(",", ""))] = _resident_kib(running.process.pid)
+                if words[1] == "read":
+                    break
+            assert running.totals() == {"size": rows, "rows": rows}
+            early = min(kib for read, kib in memory.items() if read >= 1_000)
+            assert max(memory) == rows
+            # The rows alone, as Python holds them, would be half as much again.
+            assert _resident_kib(running.process.pid) - early < 32 * 1024
+
+
+def _resident_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def test_the_command_says_what_may_not_be_mirrored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -190,7 +190,7 @@ async def test_a_scan_of_a_product_that_is_too_large_is_refused_before_any_read_
     async with desk(PAGES, rows={"order/orders": 10**9}) as here:
         found = await here.error("{order{orders(orderBy:[{day:ASC}]){nodes{orderId}}}}")
         assert (found["code"], found["missing"], found["owner"]) == ("PORT_CANNOT", ["orderBy"], "order@example.com")
-        assert found["hint"] == "Narrow it with where or since, or ask order@example.com for a level 1 port."
+        assert found["hint"] == "Narrow it with where or since, or ask order@example.com for a level 1 port or a mirror."
         assert here.reads == 0
         # What may match a few rows only is tried, and a list is not refused for its number.
         assert await here.error("{order{orders(orderBy:[{day:ASC}], where:{status:{eq:PAID}}){nodes{orderId}}}}") == {}
