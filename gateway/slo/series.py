@@ -123,21 +123,18 @@ def exposition(products: Iterable[ProductSlo], now: dt.datetime, *, products_max
     left_out = max(0, len(shown) - products_max)
     del shown[products_max:]
     named = [(slo, _written(labels_of(slo))) for slo in shown]
-    lines: list[str] = []
+    parts: list[bytes] = []
     for series in SERIES:
         name = series.prometheus
-        lines += [f"# HELP {name} {series.help}", f"# TYPE {name} gauge"]
+        lines = [f"# HELP {name} {series.help}", f"# TYPE {name} gauge"]
         for slo, own in named:
             for more, value in series.samples(slo, now):
                 lines.append(f"{name}{{{own}{',' + _written(more) if more else ''}}} {value!r}")
+        # Part by part: all of it in one piece would be copied at once, which holds up the event loop from any thread.
+        parts.append("\n".join([*lines, ""]).encode())
     name = "data_product_metrics_left_out"
-    lines += [
-        f"# HELP {name} Products beyond observe.products_max, which have no series.",
-        f"# TYPE {name} gauge",
-        f"{name} {left_out}",
-        "",
-    ]
-    return "\n".join(lines).encode()
+    told = "Products beyond observe.products_max, which have no series."
+    return b"".join([*parts, f"# HELP {name} {told}\n# TYPE {name} gauge\n{name} {left_out}\n".encode()])
 
 
 def _written(labels: Labels) -> str:

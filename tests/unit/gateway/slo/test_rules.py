@@ -214,7 +214,10 @@ def test_a_new_minor_version_takes_over_and_another_major_does_not(tmp_path: Pat
     )
 
 
-@pytest.mark.parametrize("owner", ["{{ $labels.instance }}", '"}) or vector(1) #', "team: [a]\n- b", "{{{{", "팀 é"])
+@pytest.mark.parametrize(
+    "owner",
+    ["{{ $labels.instance }}", '"}) or vector(1) #', "team: [a]\n- b", "{{{{", "팀 é 🐟", "a\x85b\u2028c\x7f\t\\ \ufeff", "- no", "yes"],
+)
 def test_no_text_of_a_contract_is_read_as_template_promql_or_yaml(tmp_path: Path, owner: str) -> None:
     metadata = Metadata(name="orders-daily", domain="order", owner=owner, version="2.1.0", docs="https://docs/{{x}}")
     metadata = metadata.model_copy(update={"support": (Support(channel="{{ fail }}"),)})
@@ -223,6 +226,8 @@ def test_no_text_of_a_contract_is_read_as_template_promql_or_yaml(tmp_path: Path
     fires = {("10m", 'count(ALERTS{alertname="DataProductObjectiveBreached",alertstate="firing"})'): {"{}": 1.0}}
     play(tmp_path, [hostile], {LAG: "4000x20", STATUS: "3x20"}, fires)
     (file,) = tmp_path.glob("rules.yml")
+    labels = yaml.safe_load(file.read_text())["groups"][1]["rules"][0]["labels"]
+    assert labels["owner"].replace('{{"{{"}}', "{{") == owner
     assert yaml.safe_load(file.read_text())["groups"][1]["rules"][0]["annotations"]["runbook_url"].startswith("https://docs/")
 
 
