@@ -116,6 +116,7 @@ class Service:
             tariff=_tariff(settings),
             on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
             on_disclosed=lambda product, columns, id_: event("masked_fields_used", product=product, columns=columns, request_id=id_),
+            on_drift=self.upkeep.drift.note,
             on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
         )
         self.answerer = Current(engine)

@@ -19,8 +19,32 @@ if TYPE_CHECKING:
 __all__ = ["OWN_TYPES", "Admission", "CatalogError", "can_be_key", "type_names"]
 
 _OPERATIONS = ("Query", "Mutation", "Subscription")
-_SHARED = ("ID", "PageInfo", "SortDirection", "DatePart", "ProductMetadata", "SymbolFilter", "SloStatus", "SloOnBreach")
-_MESH = ("Mesh", "MeshField", "MeshLag", "MeshObjectives", "MeshProduct", "MeshRatio", "MeshRelationship", "MeshSlo", "MeshSupport")
+_SHARED = (
+    "ID",
+    "PageInfo",
+    "SortDirection",
+    "DatePart",
+    "ProductMetadata",
+    "ProductSlo",
+    "SloLag",
+    "SloRatio",
+    "SloBudget",
+    "SymbolFilter",
+    "SloStatus",
+    "SloOnBreach",
+)
+_MESH = (
+    "Mesh",
+    "MeshBudget",
+    "MeshField",
+    "MeshLag",
+    "MeshObjectives",
+    "MeshProduct",
+    "MeshRatio",
+    "MeshRelationship",
+    "MeshSlo",
+    "MeshSupport",
+)
 OWN_TYPES = frozenset((*_OPERATIONS, *_SHARED, *_MESH, *NAME_OF_KIND.values(), *(f"{name}Filter" for name in NAME_OF_KIND.values())))
 """Types of the gateway's own, whatever products there are."""
 OWN_NAMES: Mapping[str, str] = dict.fromkeys(OWN_TYPES, "a type of the gateway")

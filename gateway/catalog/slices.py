@@ -43,6 +43,7 @@ from gateway.catalog.names import column_name, type_name
 from gateway.catalog.reach import TOTALS, Reach, RulingOf
 from gateway.catalog.require_slo import DIRECTIVES
 from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
+from gateway.catalog.standing import PRODUCT_SLO
 from gateway.governance.recent import Recent
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
 
@@ -68,6 +69,7 @@ METADATA = GraphQLObjectType(
             scalar_of_kind(Kind.LONG), description="Rows that you may see and that match, or null where that is not known."
         ),
         "sloStatus": GraphQLField(GraphQLString, description="MET, AT_RISK, BREACHED or UNKNOWN."),
+        "slo": GraphQLField(PRODUCT_SLO, description="How the product keeps its promises; not about this page's rows only."),
         "port": GraphQLField(GraphQLString, description="The output port that served it."),
     },
     description="How and from where a connection was served.",

@@ -13,6 +13,7 @@ from typing import Any
 
 from contracts.fields import FieldType
 from gateway.catalog.snapshot import Column, Product, Relation
+from gateway.catalog.standing import Members
 from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.governance.ruling import FieldRuling, ProductRuling
 from gateway.slo.demands import Wanted
@@ -150,10 +151,11 @@ class CountPick:
 
 @dataclass(frozen=True, slots=True)
 class MetadataPick:
-    """``names``: (key, member of ProductMetadata or ``__typename``)."""
+    """``names``: (key, member of ProductMetadata or ``__typename``); ``slo``: what is selected of each ``slo``, by its key."""
 
     key: str
     names: tuple[tuple[str, str], ...]
+    slo: tuple[tuple[str, Members], ...] = ()
 
 
 ConnectionPart = NodesPick | EdgesPick | PageInfoPick | CountPick | MetadataPick | TypenamePick | AggregatePick | GroupsPick

@@ -28,6 +28,7 @@ from gateway.catalog.mentions import NO_TRACE, Mention, Mentions, Trace
 from gateway.catalog.names import column_name
 from gateway.catalog.slices import Slice
 from gateway.catalog.snapshot import Product, Snapshot
+from gateway.catalog.standing import Members
 from gateway.compiler.arguments import argument_sources
 from gateway.compiler.demands import demands_of
 from gateway.compiler.documents import Document
@@ -142,7 +143,7 @@ class _Planner:
                     self._products.update({it.id: it for it in groups.partners if it.id not in self._products})
                     parts.append(groups)
                 case _:
-                    parts.append(MetadataPick(part_key, self._names("ProductMetadata", part_nodes)))
+                    parts.append(self._metadata(part_key, part_nodes))
         sources = argument_sources(nodes[0], definition, self.document.literal_index)
         return ConnectionPick(key, product, sources, tuple(parts), path, links=self._links(product, mentions, path))
 
@@ -185,6 +186,21 @@ class _Planner:
 
     def _names(self, type_name: str, nodes: list[FieldNode]) -> tuple[tuple[str, str], ...]:
         return tuple((key, found[0].name.value) for key, found in self._collect(self._type(type_name), _sets(nodes)).items())
+
+    def _metadata(self, key: str, nodes: list[FieldNode]) -> MetadataPick:
+        found = self._collect(self._type("ProductMetadata"), _sets(nodes))
+        names = tuple((part_key, part[0].name.value) for part_key, part in found.items())
+        slo = tuple((part_key, self._slo("ProductSlo", part)) for part_key, part in found.items() if part[0].name.value == "slo")
+        return MetadataPick(key, names, slo)
+
+    def _slo(self, type_name: str, nodes: list[FieldNode]) -> Members:
+        type_ = self._type(type_name)
+        members: list[tuple[str, str, Members]] = []
+        for key, found in self._collect(type_, _sets(nodes)).items():
+            name = found[0].name.value
+            inner = None if name == "__typename" else get_named_type(type_.fields[name].type)
+            members.append((key, name, self._slo(inner.name, found) if isinstance(inner, GraphQLObjectType) else ()))
+        return tuple(members)
 
     def _rows(self, product: Product, sets: Iterable[SelectionSetNode], path: _Path) -> Rows:
         type_ = self._type(product.type_name)

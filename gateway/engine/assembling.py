@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.catalog.standing import standing_json
 from gateway.compiler.executable import ConnectionStep
 from gateway.compiler.plan import CountPick, CursorPick, EdgesPick, MetadataPick, NodePick, NodesPick, PageInfoPick
 from gateway.compiler.structs import output_class
 from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.engine.asked import Fetched
 from gateway.engine.decode import generated_at
+from gateway.slo.board import Board
 
 __all__ = ["Share", "connection_object"]
 
@@ -44,7 +46,7 @@ class Share:
         return "PageInfo"
 
 
-def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, slo_status: str, long_as_text: bool) -> Any:
+def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, board: Board, long_as_text: bool) -> Any:
     """Assemble the parts of a connection in the order of the answer."""
     count: int | str | None = str(share.count) if long_as_text and share.count is not None else share.count
     values: list[Any] = []
@@ -65,11 +67,13 @@ def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, s
                     "generatedAt": generated_at(fetched.metadata),
                     "version": step.product.contract.metadata.version,
                     "totalRecords": count,
-                    "sloStatus": slo_status,
+                    "sloStatus": board.product(step.product.id).status.value,
                     "port": fetched.port,
                     "__typename": "ProductMetadata",
                 }
-                values.append(output_class(tuple(key for key, _ in part.names))(*(facts[name] for _, name in part.names)))
+                slo = {key: board.piece(step.product.id, members, standing_json) for key, members in part.slo}
+                told = (slo[key] if key in slo else facts[name] for key, name in part.names)
+                values.append(output_class(tuple(key for key, _ in part.names))(*told))
             case AggregatePick() | GroupsPick():
                 values.append(next(totals))
             case _:

@@ -93,6 +93,7 @@ class Engine:
         on_disclosed: Callable[[str, tuple[str, ...], str], None] = lambda _product, _columns, _request_id: None,
         on_cost: Callable[[float, int, int | None], None] = lambda _cost, _estimated, _read: None,
         tariff: Tariff = Tariff(),  # noqa: B008
+        on_drift: Callable[[str, str, list[int]], None] = lambda _product, _caller, _rows: None,
     ) -> None:
         self.snapshot = snapshot
         self.policy = policy
@@ -115,6 +116,7 @@ class Engine:
         self._unprobed = [port for product in snapshot.products.values() for port in product.ports if isinstance(port, Probes)]
         self._on_dropped = on_dropped
         self._on_disclosed = on_disclosed
+        self._on_drift = on_drift
         self._on_read = on_read
         self._on_cost = on_cost
         self._rows = tariff.rows
@@ -255,7 +257,7 @@ class Engine:
             # Every batch has a budget of its own but for the time.
             open=lambda step: self._open(step, Budget(self.bounds, frame.deadline_s, frame.upstream_headers), rules[step.product.id]),
             cursors=self._cursors,
-            status_of=lambda id_: self.board.product(id_).status.value,
+            board=self.board,
             foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
             long_as_text=frame.long_as_text,
             encodes=False,
@@ -292,8 +294,13 @@ class Engine:
             self._on_internal(error, frame.request_id)
             raise GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id) from None
         finally:
-            for product, dropped in run.findings.dropped.items():
-                self._on_dropped(product, dropped)
+            self._tell_of(run, frame)
+
+    def _tell_of(self, run: Run, frame: Frame) -> None:
+        for product, dropped in run.findings.dropped.items():
+            self._on_dropped(product, dropped)
+        for product, rows in run.findings.drifted.items():
+            self._on_drift(product, frame.caller.subject, rows)
 
     def _bound_rules(self, executable: Executable, caller: Caller) -> dict[str, tuple[Predicate, ...]]:
         products = self.snapshot.products
@@ -340,7 +347,7 @@ class Engine:
             rules=rules,
             open=lambda step: self._open(step, budget, rules[step.product.id]),
             cursors=self._cursors,
-            status_of=lambda id_: self.board.product(id_).status.value,
+            board=self.board,
             foreign=lambda pick: self._beside(frame, self._foreign, pick, prepared, question, frame, view, findings.errors),
             long_as_text=frame.long_as_text,
             findings=findings,
@@ -427,8 +434,7 @@ class Engine:
 
     def _reply(self, executable: Executable, run: Run, data: Any, frame: Frame) -> Reply:
         errors: list[dict[str, Any]] = run.findings.errors if frame.denied_silently else [*run.findings.errors, *executable.ruled.refusals]
-        for product, dropped in run.findings.dropped.items():
-            self._on_dropped(product, dropped)
+        self._tell_of(run, frame)
         read = _with_partners(executable.products, run.totals.read)
         if run.demanded.nulled:
             read = without(read, run.demanded)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+from msgspec import structs
+
 from gateway.catalog.snapshot import Product
-from gateway.compiler.executable import RowShape
+from gateway.compiler.executable import RowShape, row_attribute
 from gateway.engine.asked import Fetched
 from gateway.errors import GatewayError
 
@@ -18,6 +21,7 @@ Locate = Callable[[int], tuple[str | int, ...]]
 
 _BAD_CELLS_SHOWN = 10
 _BAD_CELLS_KEPT = 1_000
+_DRIFTED_MAX = 1_000
 
 
 @dataclass(slots=True)
@@ -29,6 +33,8 @@ class Findings:
 
     errors: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    drifted: dict[str, list[int]] = field(default_factory=dict)
+    """Product id -> hashes of (key, version) of rows with cells that did not keep their type."""
     _bad_cells: int = 0
     _bad: list[dict[str, Any]] = field(default_factory=list)
 
@@ -39,9 +45,13 @@ class Findings:
         self.errors.append(error.entry())
 
     def note(self, product: Product, fetched: Fetched) -> None:
-        """Note what a read dropped."""
+        """Note what a read dropped, and which of its rows have bad cells."""
         if fetched.dropped:
             self.dropped[product.id] = self.dropped.get(product.id, 0) + fetched.dropped
+        if fetched.bad:
+            rows = {id(row): row for row, _ in fetched.bad}
+            met = self.drifted.setdefault(product.id, [])
+            met.extend(_identity(product, row) for row in islice(rows.values(), max(0, _DRIFTED_MAX - len(met))))
 
     def bad_cells(self, shapes: Sequence[RowShape], rows: Sequence[Any], fetched: Fetched, locate: Sequence[Locate]) -> None:
         """Report cells that are shown null because they did not keep their type."""
@@ -83,6 +93,14 @@ def _bad_cell(product: Product, column: int, path: tuple[str | int, ...]) -> dic
 
 def _place(entry: dict[str, Any]) -> list[tuple[int, str]]:
     return [(it, "") if isinstance(it, int) else (-1, it) for it in entry.get("path", ())]
+
+
+def _identity(product: Product, row: Any) -> int:
+    """Hash a row's key and version, where both were read; else all that was."""
+    updated = product.contract.times.updated
+    names = (*product.primary_key, updated) if product.primary_key and updated is not None else ()
+    cells = [getattr(row, row_attribute(product.index_by_name[name]), None) for name in names]
+    return hash(repr(cells if cells and None not in cells else structs.astuple(row)))
 
 
 def list_locator(shape: RowShape, path: tuple[str, ...], base: tuple[str | int, ...] | None = None) -> Locate:

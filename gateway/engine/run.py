@@ -34,6 +34,7 @@ from gateway.engine.tasks import both, in_turns, together
 from gateway.engine.totals import Totals
 from gateway.errors import GatewayError
 from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
+from gateway.slo.board import Board
 
 __all__ = ["Open", "Run"]
 
@@ -52,7 +53,7 @@ Open = Callable[[Step], Ports]
 
 @dataclass(slots=True)
 class Run:
-    """One execution. ``rules``: product id -> bound row rules; ``status_of``: product id -> SLO status; ``demanded``: what is not read.
+    """One execution. ``rules``: product id -> bound row rules; ``board``: how products stand; ``demanded``: what is not read.
 
     ``encodes``: rows are for a JSON answer, and may be JSON themselves before it is put together.
     """
@@ -62,7 +63,7 @@ class Run:
     rules: Mapping[str, tuple[Predicate, ...]]
     open: Open
     cursors: CursorCodec
-    status_of: Callable[[str], str]
+    board: Board
     foreign: Callable[[ForeignPick], Awaitable[Any]]
     long_as_text: bool = False
     encodes: bool = True
@@ -286,7 +287,7 @@ class Run:
     # -- assembling --------------------------------------------------------------------------------------------------------
 
     def _object(self, step: ConnectionStep, share: Share, fetched: Fetched) -> Any:
-        return connection_object(step, share, fetched, slo_status=self.status_of(step.product.id), long_as_text=self.long_as_text)
+        return connection_object(step, share, fetched, board=self.board, long_as_text=self.long_as_text)
 
     async def _sealed(self, places: list[bytes], bound_to: bytes) -> Sequence[str]:
         if not places:

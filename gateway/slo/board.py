@@ -8,8 +8,8 @@ unknown product all is UNKNOWN.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ __all__ = ["Board", "PathsByProduct"]
 
 PathsByProduct = tuple[tuple[str, tuple[str, ...]], ...]
 
+T = TypeVar("T")
+
 
 class Events(Protocol):
     """Who counts events."""
@@ -37,6 +39,7 @@ class Events(Protocol):
 _FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = ProductSlo(product="", owner=None, version=None, status=SloStatus.UNKNOWN)
 _BLOCKS_KEPT = 2_048
+_PIECES_KEPT = 64
 
 
 def _version_order(contract: Contract) -> tuple[int, ...]:
@@ -69,6 +72,7 @@ class Board:
         self._blocks: dict[PathsByProduct, tuple[bytes, str]] = {}
         # Product -> the kept blocks that it stands in.
         self._blocks_of: dict[str, set[PathsByProduct]] = {}
+        self._pieces: dict[str, dict[Hashable, Any]] = {}
         self._unknown = msgspec.json.encode(_UNKNOWN.members())[:-1]
         self.replace(contracts)
 
@@ -181,6 +185,17 @@ class Board:
             self._blocks_of.setdefault(key, set()).add(paths_by_product)
         return made
 
+    def piece(self, product: str, selected: Hashable, encode: Callable[[ProductSlo, Any], T]) -> T:
+        """Give what ``encode`` makes of a product's standing for a selection: once per change of the product, never per request."""
+        slo = self.product(product)
+        pieces = self._pieces.setdefault(product, {})
+        found: T | None = pieces.get(selected)
+        if found is None:
+            if len(pieces) >= _PIECES_KEPT:
+                pieces.clear()
+            found = pieces[selected] = encode(slo, selected)
+        return found
+
     def pass_time(self) -> None:
         """Move what changes by itself; called by every use, and by the measurer where nobody uses the board."""
         now = self._clock()
@@ -207,6 +222,7 @@ class Board:
     def _forget_blocks(self) -> None:
         self._blocks.clear()
         self._blocks_of.clear()
+        self._pieces.clear()
 
     def _noted(self, key: str, state: ProductState, before: ProductSlo, at: dt.datetime, *, changed: bool) -> None:
         # Only ever earlier here: a later instant is found when the earlier one has come.
@@ -215,6 +231,7 @@ class Board:
         if not changed:
             return
         self._revision += 1
+        self._pieces.pop(key, None)
         for paths in self._blocks_of.pop(key, ()):
             self._blocks.pop(paths, None)
         for change in changes_between(before, state.slo, at, self._sequences):

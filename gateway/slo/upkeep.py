@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from domain_adapters.port import Port
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
 from gateway.slo.calls import Calls
+from gateway.slo.drift import Drift
 from gateway.slo.gauge import Gauge
 from gateway.slo.measurer import Measurer, Target
 
@@ -38,7 +40,10 @@ class Measurable(Protocol):
 
 
 class Upkeep:
-    """Measures the products that ``products`` gives; another mapping is followed. ``calls``: told of every read made for callers."""
+    """Measures the products that ``products`` gives; another mapping is followed.
+
+    ``calls``: told of every read made for callers; ``drift``: of rows in them that do not keep the contract.
+    """
 
     def __init__(
         self,
@@ -51,6 +56,8 @@ class Upkeep:
         concurrency: int = 16,
     ) -> None:
         self.calls = Calls()
+        self.drift = Drift(self._drifted, time.monotonic)
+        self._board = board
         self._products = products
         self._clock = clock
         self._cadence = cadence
@@ -64,6 +71,10 @@ class Upkeep:
     def first_round_done(self) -> asyncio.Event:
         """Whether every product that can be reached was measured once."""
         return self.measurer.first_round_done
+
+    def _drifted(self, product: str, finding: str) -> None:
+        self._board.drifts(product, finding)
+        self.measurer.hasten(product)
 
     async def run(self) -> None:
         """Measure until cancelled."""

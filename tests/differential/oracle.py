@@ -384,6 +384,8 @@ class _Run:
                 return source.cursor if info.field_name == "cursor" else source.row
             case _Info() | _Metadata():
                 return getattr(source, info.field_name)
+            case _Slo():
+                return getattr(source, info.field_name, None)
             case dict():
                 return self._member(source, info)
         if isinstance(info.parent_type, GraphQLObjectType) and info.parent_type.name == "Query":
@@ -593,7 +595,8 @@ class _Run:
                 return _Info(end < len(source.rows), source.after, *ends)
         count = len(source.rows)
         status = self.mesh.board.product(source.read.product.id).status.value
-        return _Metadata(source.read.product.contract.metadata.version, str(count) if self.long_as_text else count, status)
+        version = source.read.product.contract.metadata.version
+        return _Metadata(version, str(count) if self.long_as_text else count, status, _never_measured(source.read.product))
 
     def _cursor(self, source: _Connection, index: int) -> str:
         text = json.dumps([source.read.path, repr(source.parent), index])
@@ -678,12 +681,31 @@ class _Info:
 
 
 @dataclass(slots=True)
+class _Slo:
+    """A product that was never measured, or one of its objectives: what is not known is null."""
+
+    objective: str | None
+    freshness: _Slo | None = None
+    completeness: _Slo | None = None
+    accuracy: _Slo | None = None
+    availability: _Slo | None = None
+    status: str = "UNKNOWN"
+
+
+@dataclass(slots=True)
 class _Metadata:
     version: str
     totalRecords: Any  # noqa: N815
     sloStatus: str  # noqa: N815
+    slo: _Slo
     generatedAt: str = "some time"  # noqa: N815
     port: str = "some port"
+
+
+def _never_measured(product: Product) -> _Slo:
+    objectives = product.contract.objectives
+    given = (objectives.freshness, objectives.completeness, objectives.accuracy, objectives.availability)
+    return _Slo(None, *(None if objective is None else _Slo(objective.text) for objective in given))
 
 
 def _sets(nodes: list[FieldNode]) -> list[Any]:
