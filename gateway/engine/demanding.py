@@ -59,15 +59,20 @@ def check_demands(
     """
     refused: dict[tuple[str, str], GatewayError] = {}
     nulled: dict[_Path, dict[tuple[str, str], GatewayError]] = {}
-    warnings: list[dict[str, Any]] = []
+    warnings: dict[tuple[str, Unmet], dict[str, Any]] = {}
+    # One product may be read at many places, below many demands.
+    known: dict[tuple[Wanted, str], tuple[Unmet, ...]] = {}
     for wanted, demand, reads in _demands(executable, variables, default):
         for id_, path in (*reads, *_grouped_by(executable, bound, demand.path)):
             place = demand.path or path[:2]
-            for one in unmet(wanted, board.product(id_), now, product=id_, owner=executable.rulings[id_].owner):
+            if (found := known.get((wanted, id_))) is None:
+                owner = executable.rulings[id_].owner
+                found = known[wanted, id_] = tuple(unmet(wanted, board.product(id_), now, product=id_, owner=owner))
+            for one in found:
                 about = (id_, one.objective)
                 if wanted.on_breach is OnBreach.WARN:
-                    warning = {"path": ".".join(path), **one.members()}
-                    warnings += [warning] if warning not in warnings else []
+                    place_text = ".".join(path)
+                    warnings[place_text, one] = {"path": place_text, **one.members()}
                 elif wanted.on_breach is OnBreach.NULL and may_null:
                     nulled.setdefault(place, {}).setdefault(about, _error(one, place))
                 else:
@@ -75,7 +80,7 @@ def check_demands(
     if refused:
         raise RefusedError(tuple(refused.values())[:_ERRORS_MAX])
     outer = [it for it in nulled if not any(it[:length] in nulled for length in range(len(it)))]
-    return Demanded(frozenset(outer), tuple(error for it in outer for error in nulled[it].values()), tuple(warnings))
+    return Demanded(frozenset(outer), tuple(error for it in outer for error in nulled[it].values()), tuple(warnings.values()))
 
 
 def without(read: Sequence[tuple[str, tuple[str, ...]]], demanded: Demanded) -> tuple[tuple[str, tuple[str, ...]], ...]:

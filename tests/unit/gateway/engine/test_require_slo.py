@@ -376,3 +376,16 @@ async def test_what_a_registration_or_client_demands_holds_for_everything_that_i
     assert (found.nulled, [error.extensions["product"] for error in found.errors]) == ({("order", "orders")}, ["customer/customers"])
     assert found.drops(("order", "orders", "nodes", "customer"))
     assert check_demands(plain, {}, {}, board, NOW, default=Wanted(freshness_s=86_400.0)).nulled == frozenset()
+
+
+async def test_many_demands_over_many_reads_are_held_against_the_board_once_per_product(mesh: Shop) -> None:
+    lists = " ".join(f"a{number}: orders(first: 0) {{ nodes {{ customer {{ name }} }} }}" for number in range(40))
+    text = f'query @requireSlo(freshness: "1 hour", onBreach: WARN) {{ order {{ {lists} }} }}'
+    asked: list[str] = []
+    board = mesh.asked.engine.board
+    plain = board.product
+    board.product = lambda key: asked.append(key) or plain(key)  # type: ignore[method-assign, func-returns-value]
+    frame = Frame(ANALYST, asyncio.get_running_loop().time() + 60, "r")
+    found = check_demands(mesh.asked.engine.explained(Question(text), frame), {}, {}, board, NOW)
+    assert sorted(asked) == ["customer/customers", "order/orders"]
+    assert len(found.warnings) == 40
