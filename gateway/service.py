@@ -109,6 +109,8 @@ class Service:
             board=self.board,
             kept_max_bytes=settings.cache.executables_max_bytes,
             fragments_max_bytes=settings.cache.fragments_max_bytes,
+            introspection_products_max=settings.limits.introspection_products_max,
+            views_max=settings.cache.views_max,
             on_compiled=metrics.compiled,
             on_executable=lambda hit: metrics.executable(hit=hit),
             on_read=self._note_read,

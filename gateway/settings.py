@@ -185,6 +185,7 @@ class Limits(Section):
     rows_max: Positive = Field(1_000, description="Largest `first`, in rows or groups.")
     stream_rows_max: Positive = Field(10_000_000, description="Largest `first` of a list asked for as CSV, JSON lines or Arrow.")
     scan_rows_max: Positive = Field(200_000, description="Rows the gateway may read to do what a port cannot.")
+    introspection_products_max: Positive = Field(60, description="Products whose schema is told at once; more need a scope.")
     keys_max: Positive = Field(10_000, description="Keys passed from one product to the next in one operation.")
     links_max: Positive = Field(20, description="Conditions on related products in one operation.")
     link_depth_max: Positive = Field(4, description="Relationships that one condition follows one after another.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from graphql import FieldNode, GraphQLError, ValueNode, VariableDefinitionNode, validate
@@ -26,6 +27,7 @@ __all__ = ["Judge", "forbidden", "unfit_literal"]
 
 _ERRORS_MAX = 20
 _UNKNOWN_FIELD = re.compile(r"not to include unknown field ['\"](\w+)['\"]")
+_LOOKED_AT_MAX = 100
 _UNKNOWN_SELECTION = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'\.(?: Did you mean .*)?")
 _NO_USE = "masked or denied for you, so it cannot filter, sort, page or look up."
 
@@ -88,10 +90,13 @@ class Judge:
             return None
         name, type_name = found.groups()
         choices: list[str] = []
+        domains = self._snapshot.domains
         if type_name == "Query":
-            choices = ["mesh", *(it.graphql_name for it in self._snapshot.domains.values() if _is_served(it.products, ruling_of))]
+            # Only what is near is judged, and of it no more than a few products: there may be thousands.
+            near = get_close_matches(name, domains, n=5, cutoff=0.6)
+            choices = ["mesh", *(it for it in near if _is_served(domains[it].products, ruling_of))]
         else:
-            for domain in self._snapshot.domains.values():
+            for domain in domains.values():
                 if domain.type_name == type_name:
                     near = get_close_matches(name, domain.products, n=5, cutoff=0.5)
                     choices = [it for it in near if ruling_of(domain.products[it]).standing is Standing.SERVED]
@@ -126,7 +131,7 @@ def unfit_literal(node: ValueNode) -> GatewayError:
 
 
 def _is_served(products: Mapping[str, Product], ruling_of: RulingOf) -> bool:
-    return any(ruling_of(product).standing is Standing.SERVED for product in products.values())
+    return any(ruling_of(product).standing is Standing.SERVED for product in islice(products.values(), _LOOKED_AT_MAX))
 
 
 def _identity(error: GraphQLError) -> tuple[object, ...]:

@@ -83,6 +83,7 @@ class Engine:
         clock: Callable[[], dt.datetime],
         board: Board,
         introspection_products_max: int = 60,
+        views_max: int = 1_000,
         kept_max_bytes: int = 64 * 1024 * 1024,
         fragments_max_bytes: int = 32 * 1024 * 1024,
         on_compiled: Callable[[float], None] = lambda _: None,
@@ -100,7 +101,7 @@ class Engine:
         self.board = board
         self.bounds = bounds
         self._clock = clock
-        self._views = Views(policy, [product.contract for product in snapshot.products.values()])
+        self._views = Views(policy, [product.contract for product in snapshot.products.values()], views_max)
         self._rules = BoundRules()
         self._masks = MaskKeys(secret)
         self._cursors = CursorCodec(secret)

@@ -27,9 +27,11 @@ def decide(contract: Contract, policy: MeshPolicy, facts: Facts) -> ProductRulin
     Source: SPEC A1 (grants, restrictions, union), A2 (standing), A8 (``usable``).
     """
     held, missing = _held(contract, policy, facts)
+    if not held:  # nothing is left to take away
+        return _without_access(contract, Reason(missing, label(contract)))
     restrictions = restrictions_on(contract, policy, facts)
     # Where every grant is about all columns, plain ones are clear in every row, and need no further look.
-    plain = _plain_columns(contract) if held and not restrictions and all(one.covers("*") for one in held) else frozenset[str]()
+    plain = _plain_columns(contract) if not restrictions and all(one.covers("*") for one in held) else frozenset[str]()
     columns = {field.name: Column(field, contract, policy, restrictions) for field in contract.fields if field.name not in plain}
     seeing = [one for one in held if one.rule != FALSE and (plain or any(column.seen_by(one) for column in columns.values()))]
     if not seeing:

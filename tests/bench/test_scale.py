@@ -31,6 +31,7 @@ def test_what_a_wide_mesh_costs_grows_with_it_to_start_and_not_to_ask(tmp_path: 
         assert wide.seconds[name] < 3 * narrow.seconds[name] + 0.01, (name, shown)
     assert wide.seconds["introspect 20 linked products, seen before"] < within(0.1), shown
     assert wide.seconds["introspect 20 linked products, nothing seen before"] < within(1), shown
+    assert wide.seconds["misspelt: domain, by who has access to nothing"] < within(0.1), shown
     assert wide.seconds["  longest turn of the loop meanwhile"] < within(0.05), shown
     assert wide.mib["held after all questions"] < 200, shown
     _answers(wide)
