@@ -103,20 +103,20 @@ def conjunction(*parts: Predicate) -> Predicate:
     """Join conditions that must all hold, without needless nesting."""
     kept: list[Predicate] = []
     for part in parts:
-        if part == FALSE:
+        if part is FALSE or part == FALSE:
             return FALSE
         kept.extend(part.parts if isinstance(part, And) else (part,))
-    return kept[0] if len(kept) == 1 else And(tuple(kept))
+    return kept[0] if len(kept) == 1 else And(tuple(kept)) if kept else TRUE
 
 
 def disjunction(*parts: Predicate) -> Predicate:
     """Join conditions of which one must hold, without needless nesting."""
     kept: list[Predicate] = []
     for part in parts:
-        if part == TRUE:
+        if part is TRUE or part == TRUE:
             return TRUE
         kept.extend(part.parts if isinstance(part, Or) else (part,))
-    return kept[0] if len(kept) == 1 else Or(tuple(kept))
+    return kept[0] if len(kept) == 1 else Or(tuple(kept)) if kept else FALSE
 
 
 def columns_of(predicate: Predicate) -> frozenset[str]:

@@ -7,10 +7,10 @@ nobody asked for; touches one socket. Follows nothing and decompresses nothing (
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import cast
 
 import httptools
+import msgspec
 
 from domain_adapters.errors import PortBrokenPromiseError, PortError, PortUnavailableError
 
@@ -21,13 +21,17 @@ _KEPT_HEADERS = frozenset((b"content-type", b"content-encoding", b"retry-after")
 _BODYLESS = frozenset((204, 304))
 
 
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
+class RawAnswer(msgspec.Struct, frozen=True):
     """A whole answer as received; ``headers``: only those that a port reads, names in lower case."""
 
     status: int
     headers: dict[bytes, bytes]
     body: bytes
+
+
+def _give_up(ready: asyncio.Future[RawAnswer]) -> None:
+    if not ready.done():
+        ready.set_exception(TimeoutError())
 
 
 class Connection(asyncio.Protocol):
@@ -77,11 +81,11 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._status = 0
 
-    async def exchange(self, head: bytes, body: bytes | None, body_max: int) -> RawAnswer:
-        """Send one request and wait for its whole answer; whoever gives up waiting closes the socket.
+    async def exchange(self, head: bytes, body: bytes | None, body_max: int, until_s: float) -> RawAnswer:
+        """Send one request and wait for its whole answer, until ``until_s`` (loop time); whoever gives up waiting closes the socket.
 
-        Raises: `PortUnavailableError` (reset, truncated), `PortBrokenPromiseError` (not HTTP, too large). ``began`` tells
-        whether a byte of the answer had arrived.
+        Raises: `TimeoutError`, `PortUnavailableError` (reset, truncated), `PortBrokenPromiseError` (not HTTP, too large). ``began``
+        tells whether a byte of the answer had arrived.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -89,11 +93,16 @@ class Connection(asyncio.Protocol):
             raise PortUnavailableError("the connection was closed", reason="reset")
         self._clear(body_max)
         self.began = self.reusable = False
-        self._ready = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[RawAnswer] = loop.create_future()
+        self._ready = ready
+        # Not asyncio.timeout: there is one future to end, and this is the hot path.
+        timer = loop.call_at(until_s, _give_up, ready)
         try:
             transport.write(head if body is None else head + body)
-            return await self._ready
+            return await ready
         finally:
+            timer.cancel()
             self._ready = None
             if not self.reusable:
                 transport.abort()

@@ -57,15 +57,21 @@ class Dialect:
     path: str
     lookup: dict[str, str]
     filters: dict[tuple[str, Operator], str]
-    params: dict[str, str]
     since: bool
+    begin: str
+    """The target up to the value of ``since``; what stands before those of ``limit`` and ``cursor`` follows."""
+    limit: str
+    cursor: str
 
     @classmethod
     def of(cls, contract: Contract, output: OutputPort, path: str) -> Dialect:
         """Take the spelling from the contract's port. Operators that nobody knows are left out, so never relied on."""
         known = {operator.value: operator for operator in Operator}
         filters = {(column, known[word]): template for column, templates in output.filters for word, template in templates if word in known}
-        return cls(path, dict(output.lookup), filters, dict(output.params), contract.times.updated is not None)
+        names = {name: _encoded(dict(output.params).get(name, name)) for name in ("since", "limit", "cursor")}
+        begin = f"{path}{'&' if '?' in path else '?'}{names['since']}="
+        has_since = contract.times.updated is not None
+        return cls(path, dict(output.lookup), filters, has_since, begin, f"&{names['limit']}=", f"&{names['cursor']}=")
 
     @property
     def capabilities(self) -> Capabilities:
@@ -93,15 +99,15 @@ class Dialect:
         limit = PAGE_MAX if read.limit is None else read.limit
         if limit < 1:
             raise ReadInvalidError("a page has at least one row")
-        pairs = [(self._param("since"), read.since or BEGINNING), (self._param("limit"), str(min(limit, PAGE_MAX)))]
+        since = _encoded(read.since) if read.since else BEGINNING
+        target = f"{self.begin}{since}{self.limit}{min(limit, PAGE_MAX)}"
         if read.cursor is not None:
-            pairs.append((self._param("cursor"), read.cursor))
+            target += self.cursor + _encoded(read.cursor)
         if read.keys is not None:
-            pairs += self._keys(read.keys)
+            target += _spelled(self._keys(read.keys))
         if read.where is not None:
             for part in _conjuncts(read.where):
-                pairs += self._filter(part)
-        target = self.path + ("&" if "?" in self.path else "?") + "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
+                target += _spelled(self._filter(part))
         if read.keys is not None and len(read.keys.values) > 1 and len(target) > TARGET_MAX + 2_000:
             raise ReadInvalidError("the keys make too long a URL; split the read first")
         return target
@@ -116,12 +122,16 @@ class Dialect:
             return (read,)
         self._template(keys)
         room = TARGET_MAX - len(self.target(replace(read, keys=None)))
+        values = list(dict.fromkeys(value for value in keys.values if None not in value))
+        texts = _texts([value for (value,) in values])
+        joined = SEPARATOR.join(texts)
+        if not _is_ambiguous(joined, len(texts)) and 0 < len(texts) <= KEYS_MAX and len(_encoded(joined)) < room:
+            return (replace(read, keys=Keys(keys.columns, tuple(values))),)
         alone: list[tuple[Any, ...]] = []
         chunks: list[list[tuple[Any, ...]]] = []
         used = 0
-        for value in dict.fromkeys(value for value in keys.values if None not in value):
-            text = _text(value[0])
-            if SEPARATOR in text or "(" in text or ")" in text:
+        for value, text in zip(values, texts, strict=True):
+            if _is_ambiguous(text, 1):
                 alone.append(value)
                 continue
             length = len(_encoded(text)) + 1
@@ -132,9 +142,6 @@ class Dialect:
             used += length
         chunks += [[value] for value in alone]
         return tuple(replace(read, keys=Keys(keys.columns, tuple(chunk))) for chunk in chunks)
-
-    def _param(self, name: str) -> str:
-        return self.params.get(name, name)
 
     def _template(self, keys: Keys) -> str:
         if len(keys.columns) != 1 or keys.columns[0] not in self.lookup:
@@ -162,17 +169,21 @@ class Dialect:
 
 
 def _refuse_absent(read: Read) -> None:
-    absent = {
-        "orderBy": read.order_by,
-        "limitPerKey": read.limit_per_key is not None,
-        "aggregates": read.aggregates,
-        "groupBy": read.group_by,
-        "having": read.having is not None,
-        "count": read.count,
-    }
-    for name, asked in absent.items():
-        if asked:
-            raise PortCannotError(f"a level 0 port has no {name}", reason=name)
+    absent: str | None = None
+    if read.order_by:
+        absent = "orderBy"
+    elif read.limit_per_key is not None:
+        absent = "limitPerKey"
+    elif read.aggregates:
+        absent = "aggregates"
+    elif read.group_by:
+        absent = "groupBy"
+    elif read.having is not None:
+        absent = "having"
+    elif read.count:
+        absent = "count"
+    if absent is not None:
+        raise PortCannotError(f"a level 0 port has no {absent}", reason=absent)
 
 
 def _conjuncts(where: Predicate) -> Iterable[Compare]:
@@ -185,8 +196,9 @@ def _conjuncts(where: Predicate) -> Iterable[Compare]:
 
 def _filled(template: str, hole: str, values: list[Any], column: str) -> list[tuple[str, str]]:
     """Fill a template and cut it into query pairs. A value must not be able to say more than its place allows."""
-    texts = [_text(value) for value in values]
-    if len(texts) > 1 and any(SEPARATOR in text for text in texts):
+    texts = _texts(values)
+    joined = SEPARATOR.join(texts)
+    if len(texts) > 1 and joined.count(SEPARATOR) >= len(texts):
         raise PortCannotError(f"a value for {column} contains the list separator and must be sent alone", reason="separator")
     quoted = _QUOTES.intersection(template)
     if quoted and any(not quoted.isdisjoint(text) for text in texts):
@@ -194,8 +206,21 @@ def _filled(template: str, hole: str, values: list[Any], column: str) -> list[tu
     pairs = []
     for piece in template.split("&"):
         name, _, value = piece.partition("=")
-        pairs.append((name, value.replace(hole, SEPARATOR.join(texts))))
+        pairs.append((name, value.replace(hole, joined)))
     return pairs
+
+
+def _is_ambiguous(joined: str, values: int) -> bool:
+    """Whether one of these values could be read as several, or as the end of the list."""
+    return joined.count(SEPARATOR) != values - 1 or "(" in joined or ")" in joined
+
+
+def _texts(values: list[Any]) -> list[str]:
+    return [value if type(value) is str else _text(value) for value in values]
+
+
+def _spelled(pairs: Iterable[tuple[str, str]]) -> str:
+    return "".join([f"&{_encoded(name)}={_encoded(value)}" for name, value in pairs])
 
 
 def _encoded(text: str) -> str:

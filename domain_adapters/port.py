@@ -6,9 +6,12 @@ one conformance suite and one set of bounds serve them all. A capability that is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
+
+import msgspec
 
 from contracts.model import Use
 from contracts.predicates import Operator, Predicate
@@ -136,13 +139,12 @@ class Read:
     count: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """The frame of one read: time left, bytes allowed after decompression, headers to pass on (trace context)."""
 
     timeout_s: float = 10.0
     body_max_bytes: int = 64 * 1024 * 1024
-    headers: tuple[tuple[str, str], ...] = field(default=())
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Port(Protocol):
@@ -211,7 +213,9 @@ def calls_of(port: Port, read: Read) -> tuple[Read, ...]:
 
     Their answers are disjoint, so rows may simply be put together; ``limit`` holds for each of them.
     """
-    return port.split(read) if isinstance(port, Splits) else chunks_of(read, port.capabilities.keys_max)
+    # Not isinstance: it compares every member of the protocol, for every read.
+    split: Callable[[Read], tuple[Read, ...]] | None = getattr(port, "split", None)
+    return chunks_of(read, port.capabilities.keys_max) if split is None else split(read)
 
 
 def chunks_of(read: Read, keys_max: int) -> tuple[Read, ...]:

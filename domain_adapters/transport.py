@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import msgspec
+
 from domain_adapters.addresses import AddressPolicy, Resolve, checked_addresses, system_resolve
 from domain_adapters.errors import PortBrokenPromiseError, PortUnavailableError
 from domain_adapters.http1 import Connection, RawAnswer
@@ -28,8 +30,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _INFLATE_STEP = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """An upstream's whole answer, decompressed. ``retry_after_s``: seconds it asks us to wait, None if it does not."""
 
     status: int
@@ -141,12 +142,23 @@ class PooledClient:
     ) -> Answer:
         """Send one idempotent request and read its whole answer, all within ``timeout_s``; see `Client.send`."""
         head = self._head(method, target, headers, body)
+        until_s = asyncio.get_running_loop().time() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s), self._slots:
-                raw = await self._exchange(head, body, body_max_bytes)
+            if self._slots.locked():
+                async with asyncio.timeout_at(until_s):
+                    await self._slots.acquire()
+            else:
+                await self._slots.acquire()
+            try:
+                raw = await self._exchange(head, body, body_max_bytes, until_s)
                 if 300 <= raw.status < 400:
                     raise PortBrokenPromiseError("the endpoint redirects", reason="redirected", status=raw.status)
-                content = await _decoded(raw, body_max_bytes) if b"content-encoding" in raw.headers else raw.body
+                content = raw.body
+                if b"content-encoding" in raw.headers:
+                    async with asyncio.timeout_at(until_s):
+                        content = await _decoded(raw, body_max_bytes)
+            finally:
+                self._slots.release()
         except TimeoutError as error:
             raise PortUnavailableError("the endpoint did not answer in time", reason="timeout") from error
         found = raw.headers
@@ -176,22 +188,24 @@ class PooledClient:
         lines.append("\r\n")
         return "".join(lines).encode("latin-1")
 
-    async def _exchange(self, head: bytes, body: bytes | None, body_max: int) -> RawAnswer:
+    async def _exchange(self, head: bytes, body: bytes | None, body_max: int, until_s: float) -> RawAnswer:
         kept = self._reusable()
         if kept is not None:
             try:
-                return await self._on(kept, head, body, body_max)
+                return await self._on(kept, head, body, body_max, until_s)
             except PortUnavailableError:
                 # A kept connection may have been closed under us; requests are reads, so asking once more is safe.
                 if kept.began:
                     raise
                 self._drop_idle()
-        return await self._on(await self._connect(), head, body, body_max)
+        async with asyncio.timeout_at(until_s):
+            opened = await self._connect()
+        return await self._on(opened, head, body, body_max, until_s)
 
-    async def _on(self, connection: Connection, head: bytes, body: bytes | None, body_max: int) -> RawAnswer:
+    async def _on(self, connection: Connection, head: bytes, body: bytes | None, body_max: int, until_s: float) -> RawAnswer:
         self._busy.add(connection)
         try:
-            return await connection.exchange(head, body, body_max)
+            return await connection.exchange(head, body, body_max, until_s)
         finally:
             self._busy.discard(connection)
             if connection.reusable and not self._closed:

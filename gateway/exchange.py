@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+import msgspec
+
 from gateway.caller import Caller
 from gateway.errors import Code, GatewayError
 
@@ -22,8 +24,7 @@ class Form(StrEnum):
     ARROW = "arrow"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """The parameters of one GraphQL request, well-formed but not yet read. ``variables`` and ``extensions``: JSON objects."""
 
     query: str
@@ -32,8 +33,7 @@ class Question:
     extensions: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """All that surrounds a question.
 
     ``deadline_s``: event-loop time by which the answer must leave. ``queries_only``: GET. ``scope``: product globs that bound
@@ -51,8 +51,7 @@ class Frame:
     upstream_headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An encoded answer. ``body``: the whole JSON object. ``has_data``: ``data`` is present and not null.
 
     ``refusal``: the code of a request that was refused as a whole, None if it was executed. ``headers``: extra response headers.

@@ -27,6 +27,7 @@ from gateway.exchange import Frame, Question
 from gateway.observe import meters
 from gateway.observe.logs import event, fault
 from gateway.observe.metrics import Metrics
+from gateway.observe.usage import Usage
 from gateway.ports import Probing, opened
 from gateway.settings import ProductSettings, Settings
 from gateway.slo import series
@@ -38,6 +39,7 @@ from gateway.slo.upkeep import Upkeep
 __all__ = ["Service", "build"]
 
 Clock = Callable[[], dt.datetime]
+_TIDY_S = 60.0
 
 
 def _utc_now() -> dt.datetime:
@@ -99,6 +101,7 @@ class Service:
         )
         metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))
         self.bounds = _bounds(settings)
+        self.usage = Usage()
         engine = Engine(
             self.snapshot,
             policy,
@@ -111,6 +114,7 @@ class Service:
             fragments_max_bytes=settings.cache.fragments_max_bytes,
             introspection_products_max=settings.limits.introspection_products_max,
             views_max=settings.cache.views_max,
+            usage=self.usage,
             on_compiled=metrics.compiled,
             on_executable=lambda hit: metrics.executable(hit=hit),
             on_read=self._note_read,
@@ -132,7 +136,7 @@ class Service:
 
     async def start(self) -> None:
         """Begin probing ports and polling their SLOs."""
-        self._background = [asyncio.create_task(self._probe_forever()), asyncio.create_task(self.upkeep.run())]
+        self._background = [asyncio.create_task(it) for it in (self._probe_forever(), self.upkeep.run(), self._tidy_forever())]
         self._background.append(asyncio.create_task(self.alerts.run()))
         if self._meters is not None:
             self._background.append(asyncio.create_task(self._show_forever(self._meters)))
@@ -177,6 +181,11 @@ class Service:
     async def probe(self) -> bool:
         """Ask every port what it can do, and prove its counts; tell whether all of them answered."""
         return await self._probing.all(list(self.snapshot.products.values()))
+
+    async def _tidy_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_S)
+            self.usage.tidy()
 
     async def _probe_forever(self) -> None:
         retry_s = 1.0

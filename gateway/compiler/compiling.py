@@ -74,6 +74,8 @@ def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_
         demands=tuple((demand, tuple(_below(demand, compiling.paths))) for demand in ruled.plan.demands),
         size_bytes=compiling.size_bytes + _RECEIPT_BYTES * (len(ruled.masked) + len(ruled.denied)),
         parts=parts_of(it for member in members if isinstance(member, DomainSteps) for it in member.members if not isinstance(it, str)),
+        product_ids=tuple(compiling.paths),
+        reads=tuple(it for member in members if isinstance(member, DomainSteps) for it in member.members if not isinstance(it, str)),
     )
 
 

@@ -195,3 +195,6 @@ class Executable:
     """What is demanded, each with (product id, response path) of every read below."""
     parts: tuple[Part, ...] = ()
     """Every read, as far as its cost goes."""
+    product_ids: tuple[str, ...] = ()
+    reads: tuple[ConnectionStep | KeyStep, ...] = ()
+    """The steps at the root, in the order of the answer."""

@@ -247,8 +247,13 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole operation, in the order of its answer. ``products``: every product read."""
+    """The whole operation, in the order of its answer. ``products``: every product read.
+
+    ``shape``: digest of the text without its values and of what was skipped, by which uses are counted; ``name``: the operation's.
+    """
 
     picks: tuple[DomainPick | ForeignPick | TypenamePick, ...]
     products: tuple[Product, ...] = field(default=())
     demands: tuple[Demand, ...] = ()
+    shape: str = ""
+    name: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from graphql import (
     BooleanValueNode,
@@ -61,6 +62,7 @@ __all__ = ["plan_of"]
 
 _FOREIGN = frozenset({"mesh", "__schema", "__type"})
 _INTROSPECTIONS_MAX = 5
+_NAME_MAX = 100
 _Fields = dict[str, list[FieldNode]]
 _Path = tuple[str, ...]
 
@@ -95,7 +97,9 @@ class _Planner:
         if sum(isinstance(pick, ForeignPick) and pick.name != "mesh" for pick in picks) > _INTROSPECTIONS_MAX:
             raise GatewayError("LIMIT_EXCEEDED", f"An operation may ask for __schema and __type at most {_INTROSPECTIONS_MAX} times.")
         demands = (*demands_of(self.document.operation.directives or (), ()), *self._demands)
-        return Plan(tuple(picks), tuple(self._products.values()), demands)
+        shape = blake2b(repr((self.document.shape, sorted(self.conditions.items()))).encode(), digest_size=8).hexdigest()
+        named = self.document.operation.name
+        return Plan(tuple(picks), tuple(self._products.values()), demands, shape, None if named is None else named.value[:_NAME_MAX])
 
     def _domain(self, key: str, name: str, nodes: list[FieldNode]) -> DomainPick:
         domain = self.snapshot.domains[name]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from contracts.predicates import TRUE, Predicate
 from domain_adapters.port import Order, Port
@@ -29,15 +31,18 @@ class Asked:
     rows: bool = True
     """Whether any row is wanted, or only what is known of the list."""
 
+    def at(self, place: bytes | None) -> Asked:
+        """Ask for the page that begins at ``place``."""
+        return Asked(self.where, self.since, self.order, self.first, place, self.counts, self.places, self.rows)
 
-@dataclass(slots=True)
-class Fetched:
+
+class Fetched(msgspec.Struct):
     """Rows in order with what is known of the list they are from. ``places``: one packed place per row, if asked for."""
 
     rows: list[Any]
     has_next: bool = False
     has_previous: bool = False
-    places: list[bytes] = field(default_factory=list)
+    places: list[bytes] = []
     count: int | None = None
     count_error: GatewayError | None = None
     metadata: Any = None
@@ -45,12 +50,13 @@ class Fetched:
     port: str | None = None
     limited: bool = False
     """The port left out rows beyond ``per_key``; else each key's rows are all here."""
-    bad: list[tuple[Any, int]] = field(default_factory=list)
+    bad: list[tuple[Any, int]] = []
     dropped: int = 0
 
     def take(self, page: Page, port: Port) -> None:
         """Add what a page says beside its rows."""
-        self.bad.extend(page.bad)
+        if page.bad:
+            self.bad += page.bad
         self.dropped += page.dropped
         self.metadata = page.metadata or self.metadata
         self.port = port.name

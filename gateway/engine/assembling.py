@@ -1,4 +1,4 @@
-"""Shaped rows of one list -> the connection object that stands for it in the answer."""
+"""Shaped rows of lists -> the connection objects that stand for them in the answer, all lists of a step at once: column by column."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from gateway.engine.asked import Fetched
 from gateway.engine.decode import generated_at
 from gateway.slo.board import Board
 
-__all__ = ["Share", "connection_object"]
+__all__ = ["Lists", "connection_objects"]
 
 
 @dataclass(slots=True)
-class Share:
-    """One list's share of rows that were shaped together: ``shaped[selection][start:end]``, and what is known of the list."""
+class Lists:
+    """Lists whose rows were shaped together: ``shaped[selection][span]``, and what is known of each list, in the order of ``spans``."""
 
     shaped: Sequence[list[Any]]
-    start: int = 0
-    end: int = 0
-    cursors: Sequence[str] = ()
-    has_next: bool = False
-    has_previous: bool = False
-    count: int | None = None
-    totals: Sequence[Any] = ()
-    """One per ``aggregate`` and ``groups``."""
+    spans: Sequence[slice]
+    cursors: Sequence[Sequence[str]]
+    """Of every row of each list, if asked for; else empty."""
+    has_next: Sequence[bool]
+    has_previous: Sequence[bool]
+    counts: Sequence[int | None]
+    totals: Sequence[Sequence[Any]] = ()
+    """Per ``aggregate`` and ``groups``, one of each list."""
 
-    def info(self, name: str) -> Any:
+    def info(self, name: str) -> Sequence[Any]:
         """Give a member of ``PageInfo``."""
         match name:
             case "hasNextPage":
@@ -40,57 +40,71 @@ class Share:
             case "hasPreviousPage":
                 return self.has_previous
             case "startCursor":
-                return self.cursors[0] if self.cursors else None
+                return [each[0] if each else None for each in self.cursors]
             case "endCursor":
-                return self.cursors[-1] if self.cursors else None
-        return "PageInfo"
+                return [each[-1] if each else None for each in self.cursors]
+        return ["PageInfo"] * len(self.spans)
 
 
-def connection_object(step: ConnectionStep, share: Share, fetched: Fetched, *, board: Board, long_as_text: bool) -> Any:
-    """Assemble the parts of a connection in the order of the answer."""
-    count: int | str | None = str(share.count) if long_as_text and share.count is not None else share.count
-    values: list[Any] = []
-    shapes = iter(share.shaped)
-    totals = iter(share.totals)
+def connection_objects(step: ConnectionStep, lists: Lists, fetched: Fetched, *, board: Board, long_as_text: bool) -> list[Any]:
+    """Assemble the parts of connections in the order of the answer: one object per list, same order."""
+    columns: list[Sequence[Any]] = []
+    size = len(lists.spans)
+    shapes = iter(lists.shaped)
+    totals = iter(lists.totals)
     for part in step.parts:
         match part:
             case NodesPick():
-                values.append(next(shapes)[share.start : share.end])
+                shaped = next(shapes)
+                columns.append([shaped[span] for span in lists.spans])
             case EdgesPick():
-                values.append(_edges(part, shapes, share))
+                columns.append(_edges(part, shapes, lists))
             case CountPick():
-                values.append(count)
+                columns.append(_counts(lists, long_as_text=long_as_text))
             case PageInfoPick():
-                values.append(output_class(tuple(key for key, _ in part.names))(*(share.info(name) for _, name in part.names)))
+                columns.append(_built(part.names, [lists.info(name) for _, name in part.names], size))
             case MetadataPick():
-                facts = {
+                facts: dict[str, Any] = {
                     "generatedAt": generated_at(fetched.metadata),
                     "version": step.product.contract.metadata.version,
-                    "totalRecords": count,
                     "sloStatus": board.product(step.product.id).status.value,
                     "port": fetched.port,
                     "__typename": "ProductMetadata",
                 }
                 slo = {key: board.piece(step.product.id, members, standing_json) for key, members in part.slo}
-                told = (slo[key] if key in slo else facts[name] for key, name in part.names)
-                values.append(output_class(tuple(key for key, _ in part.names))(*told))
+                counts = _counts(lists, long_as_text=long_as_text)
+                told = (counts if name == "totalRecords" else [slo[key] if key in slo else facts[name]] * size for key, name in part.names)
+                columns.append(_built(part.names, list(told), size))
             case AggregatePick() | GroupsPick():
-                values.append(next(totals))
+                columns.append(next(totals))
             case _:
-                values.append(part.type_name)
-    return step.output(*values)
+                columns.append([part.type_name] * size)
+    return _objects(step.output, columns, size)
 
 
-def _edges(part: EdgesPick, shapes: Iterator[list[Any]], share: Share) -> list[Any]:
-    columns: list[Sequence[Any]] = []
-    size = share.end - share.start
+def _objects(output: type[Any], columns: Sequence[Sequence[Any]], size: int) -> list[Any]:
+    return list(map(output, *columns)) if columns else [output() for _ in range(size)]
+
+
+def _built(names: Sequence[tuple[str, str]], columns: Sequence[Sequence[Any]], size: int) -> list[Any]:
+    return _objects(output_class(tuple(key for key, _ in names)), columns, size)
+
+
+def _counts(lists: Lists, *, long_as_text: bool) -> Sequence[int | str | None]:
+    return [None if count is None else str(count) for count in lists.counts] if long_as_text else lists.counts
+
+
+def _edges(part: EdgesPick, shapes: Iterator[list[Any]], lists: Lists) -> list[list[Any]]:
+    edge = output_class(tuple(pick.key for pick in part.picks))
+    columns: list[list[Sequence[Any]]] = []
     for pick in part.picks:
         match pick:
             case CursorPick():
-                columns.append(share.cursors)
+                columns.append(list(lists.cursors))
             case NodePick():
-                columns.append(next(shapes)[share.start : share.end])
+                shaped = next(shapes)
+                columns.append([shaped[span] for span in lists.spans])
             case _:
-                columns.append([pick.type_name] * size)
-    edge = output_class(tuple(pick.key for pick in part.picks))
-    return [edge(*cells) for cells in zip(*columns, strict=True)] if columns else [edge() for _ in range(size)]
+                columns.append([[pick.type_name] * (span.stop - span.start) for span in lists.spans])
+    sizes = [span.stop - span.start for span in lists.spans]
+    return [_objects(edge, [column[place] for column in columns], size) for place, size in enumerate(sizes)]

@@ -12,6 +12,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from contracts.predicates import FALSE, TRUE, Predicate, columns_of, conjunction
 from domain_adapters.port import Order, Read
 from gateway.engine.asked import Asked, Fetched
@@ -164,4 +166,4 @@ def _part(fetched: Fetched, start: int, size: int) -> Fetched:
     if len(rows) <= size:
         return fetched
     has_next = fetched.has_next or start + size < len(rows)
-    return replace(fetched, rows=rows[start : start + size], has_next=has_next, dropped=0 if start else fetched.dropped)
+    return structs.replace(fetched, rows=rows[start : start + size], has_next=has_next, dropped=0 if start else fetched.dropped)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
-from contracts.predicates import Predicate
+import msgspec
+
+from contracts.predicates import TRUE, Predicate
 from gateway.compiler.executable import ConnectionStep, Executable, TotalsStep, steps_below
 from gateway.compiler.plan import MISSING, Source
 from gateway.compiler.totals import GroupsPick
@@ -26,17 +28,18 @@ from gateway.governance.cursors import CursorCodec
 
 __all__ = ["Bound", "Values", "bind", "open_place"]
 
+_PLAIN = repr(((), TRUE, None, ())).encode()
+"""What cursors of a whole list in its own order are bound to."""
 
-@dataclass(frozen=True, slots=True)
-class Values:
+
+class Values(msgspec.Struct, frozen=True):
     """What one request supplies: coerced variables and literals."""
 
     variables: Mapping[str, Any]
     literals: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """One list's question. ``bound_to``: what its cursors belong to; ``after``: the cursor given, opened when the list is known."""
 
     asked: Asked
@@ -67,7 +70,7 @@ def bind(
     return binding.found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Binding:
     executable: Executable
     values: Values
@@ -148,7 +151,8 @@ def _connection(step: ConnectionStep, values: Values, bounds: Bounds, decision: 
     after = given.get("after")
     bound_to = b""
     if after is not None or step.cursors:
-        text = repr((order, where, since, rules)).encode()
+        is_plain = where is TRUE and since is None and not order and not rules
+        text = _PLAIN if is_plain else repr((order, where, since, rules)).encode()
         bound_to = blake2b(step.binding + text + decision, digest_size=16).digest()
     return Bound(asked, bound_to, after)
 
@@ -168,4 +172,4 @@ def open_place(bound: Bound, codec: CursorCodec, parent: bytes = b"") -> Asked:
     """Open the cursor given, for the list under ``parent`` (encoded key; empty at the root)."""
     if bound.after is None:
         return bound.asked
-    return replace(bound.asked, place=codec.open(bound.after, bound.bound_to + parent))
+    return bound.asked.at(codec.open(bound.after, bound.bound_to + parent))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -24,6 +24,11 @@ Tie = Callable[[Any], Any]
 @cache
 def _getter(index: int) -> Cell:
     return attrgetter(row_attribute(index))
+
+
+@lru_cache(maxsize=1_024)
+def _getters(indices: tuple[int, ...]) -> Cell:
+    return attrgetter(*map(row_attribute, indices))
 
 
 class Cells:
@@ -52,6 +57,10 @@ class Cells:
         """Give the reader of a column."""
         return _getter(self.product.index_by_name[name])
 
+    def together(self, names: Sequence[str]) -> Cell:
+        """Give the reader of several columns at once, as a tuple; of one column alone its cell."""
+        return _getters(tuple([self.product.index_by_name[name] for name in names]))
+
     def tied(self, name: str) -> Cell:
         """Give the reader of a column as orders and cursors see it: a masked key by its pseudonym."""
         cell = self.of(name)
@@ -65,7 +74,7 @@ class Cells:
 
     def passes(self, predicate: Predicate) -> Callable[[Any], bool] | None:
         """Compile a condition to a test of rows; None if every row passes. What cannot be compared does not pass."""
-        if predicate == TRUE:
+        if predicate is TRUE or predicate == TRUE:
             return None
         test = compile_test(predicate, self.of)
 

@@ -79,7 +79,7 @@ def record_class(type_: Record, records: dict[Record, type[msgspec.Struct]]) -> 
                 members.append((f"m{place}", inner | UnsetType, UNSET))
                 others.append((f"x{place}", inner, None))
                 spelling[f"x{place}"] = str(member.physical_name)
-        found = records[type_] = msgspec.defstruct("Record", [*members, *others], rename=spelling)
+        found = records[type_] = msgspec.defstruct("Record", [*members, *others], rename=spelling, gc=False)
     return found
 
 

@@ -12,7 +12,6 @@ import datetime as dt
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -38,8 +37,7 @@ _SUBMICROS = re.compile(rb":\d\d\.\d{7}")
 _SAMPLE_EVERY = 256
 
 
-@dataclass(slots=True)
-class Page:
+class Page(msgspec.Struct):
     """One decoded page. ``bad``: (row, column index) of cells that did not keep their type; ``dropped``: rows lost to that.
 
     ``groups`` as sent, and ``metadata``: plain JSON values.
@@ -50,7 +48,7 @@ class Page:
     metadata: Any = None
     count: int | None = None
     groups: list[dict[str, Any]] | None = None
-    bad: list[tuple[Any, int]] = field(default_factory=list)
+    bad: list[tuple[Any, int]] = []
     dropped: int = 0
 
 
@@ -110,6 +108,8 @@ class PageDecoder:
                 for index, type_ in zip(self._indices, self._types, strict=True)
             ],
             rename={row_attribute(index): name for index, name in zip(self._indices, self._names, strict=True)},
+            # Rows cannot hold themselves: the collector need not look at them.
+            gc=False,
         )
         settles = {
             row_attribute(index): settle

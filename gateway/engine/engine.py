@@ -52,12 +52,14 @@ from gateway.engine.ports import Ports
 from gateway.engine.respond import refusal, reply_bytes, stream_headers
 from gateway.engine.run import Run
 from gateway.engine.stream import StrictFindings, group_pieces, pieces
+from gateway.engine.uses import fields_asked, fields_of
 from gateway.errors import GatewayError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.governance.cursors import CursorCodec
 from gateway.governance.masks import MaskKeys, mask_function
 from gateway.governance.rows import BoundRules
 from gateway.governance.views import View, Views
+from gateway.observe.usage import Usage
 from gateway.slo.board import Board
 
 __all__ = ["Engine"]
@@ -86,6 +88,7 @@ class Engine:
         views_max: int = 1_000,
         kept_max_bytes: int = 64 * 1024 * 1024,
         fragments_max_bytes: int = 32 * 1024 * 1024,
+        usage: Usage | None = None,
         on_compiled: Callable[[float], None] = lambda _: None,
         on_executable: Callable[[bool], None] = lambda _: None,
         on_read: Callable[[str, str, float], None] = lambda _product, _outcome, _seconds: None,
@@ -118,6 +121,7 @@ class Engine:
         self._on_dropped = on_dropped
         self._on_disclosed = on_disclosed
         self._on_drift = on_drift
+        self.usage = usage if usage is not None else Usage()
         self._on_read = on_read
         self._on_cost = on_cost
         self._rows = tariff.rows
@@ -161,12 +165,14 @@ class Engine:
     async def answer(self, question: Question, frame: Frame) -> Reply:
         """Answer a question. Never raises but for cancellation."""
         try:
-            view = self._views.of(frame.caller, self._clock())
+            now = self._clock()
+            view = self._views.of(frame.caller, now)
             prepared, variables, executable = await self._compiled(question, frame, view)
             rules = self._bound_rules(executable, frame.caller)
             values = Values(variables, prepared.literals)
             bound = bind(executable, values, self.bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
             self._note_disclosures(executable, bound, frame)
+            self._note_use(executable, bound, frame.caller, now)
             demanded = self._demanded(executable, variables, bound)
             budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
             run = self._run(executable, bound, rules, budget, prepared, question, frame, view, demanded)
@@ -235,8 +241,9 @@ class Engine:
         return found
 
     async def _streamed(self, question: Question, frame: Frame, form: Form) -> Stream:
-        frame = replace(frame, long_as_text=frame.long_as_text and form is Form.JSONL)
-        view = self._views.of(frame.caller, self._clock())
+        frame = msgspec.structs.replace(frame, long_as_text=frame.long_as_text and form is Form.JSONL)
+        now = self._clock()
+        view = self._views.of(frame.caller, now)
         prepared, variables, executable = await self._compiled(question, frame, view)
         flat = flat_list(executable)
         rules = self._bound_rules(executable, frame.caller)
@@ -244,6 +251,7 @@ class Engine:
         values = Values(variables, prepared.literals)
         bound = bind(executable, values, bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
         self._note_disclosures(executable, bound, frame)
+        self._note_use(executable, bound, frame.caller, now)
         demanded = self._demanded(executable, variables, bound, may_null=False)
         write_with = await writer_of(form, flat)
         if self._unprobed:
@@ -302,6 +310,13 @@ class Engine:
             self._on_dropped(product, dropped)
         for product, rows in run.findings.drifted.items():
             self._on_drift(product, frame.caller.subject, rows)
+
+    def _note_use(self, executable: Executable, bound: Mapping[tuple[str, ...], Any], caller: Caller, now: dt.datetime) -> None:
+        plan = executable.ruled.plan
+        if not self.usage.note(now.date(), caller.client, plan.shape):
+            self.usage.describe(plan.shape, fields_of(plan), operation=plan.name)
+        if named := fields_asked(executable, bound):
+            self.usage.describe(plan.shape, named)
 
     def _bound_rules(self, executable: Executable, caller: Caller) -> dict[str, tuple[Predicate, ...]]:
         products = self.snapshot.products
@@ -442,7 +457,7 @@ class Engine:
         slo, status = self.board.stamp(read)
         unmet = run.demanded.warnings
         body = reply_bytes(data, errors, slo=slo, masked=executable.masked, denied=executable.denied, unmet=unmet)
-        products = tuple(id_ for id_, _ in read)
+        products = executable.product_ids if read is executable.products else tuple(id_ for id_, _ in read)
         headers = (("Mesh-Slo-Status", status),) if products else ()
         return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
 

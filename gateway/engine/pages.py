@@ -30,6 +30,7 @@ from gateway.observe.traces import span
 __all__ = ["OnRead", "Pages", "Walk"]
 
 _EMPTY_PAGES_MAX = 1_000
+_NONE: frozenset[int] = frozenset()
 _BESIDE_BYTES = 256 * 1024
 _SLOW_BESIDE_BYTES = 16 * 1024
 # How endpoints say that a cursor is none of theirs, or none any more.
@@ -78,7 +79,7 @@ class Pages:
         self._trusts_totals = trusts_totals
         self._on_read = on_read
         # All of them: what one rule lets through another may still mask, row by row.
-        self._rule_columns = self.cells.indices(frozenset().union(*map(columns_of, rules)))
+        self._rule_columns = self.cells.indices(frozenset().union(*map(columns_of, rules))) if rules else _NONE
 
     # -- what is asked -----------------------------------------------------------------------------------------------------
 
@@ -163,7 +164,7 @@ class Pages:
 
         ``resumes``: the port's cursor comes from an earlier request, so that a refusal is CURSOR_EXPIRED.
         """
-        needed = columns | self._rule_columns
+        needed = columns | self._rule_columns if self._rule_columns else columns
         if self.port.capabilities.select:
             names = tuple(self.product.columns[index].name for index in sorted(needed))
             read = replace(read, select=names or self.product.primary_key or None)
@@ -213,7 +214,7 @@ class Pages:
 
     def ruled(self, rows: list[Any], fetched: Fetched) -> list[Any]:
         """Keep the rows that the row rules let through; what else came is counted against the port."""
-        if self.rule == TRUE:
+        if self.rule is TRUE or self.rule == TRUE:
             return rows
         test = self.cells.passes(self.rule)
         assert test is not None

@@ -65,10 +65,10 @@ async def read_partners(
     parts = await _each(pages, calls_of(pages.port, read), needed, key_columns)
     fetched = Fetched([], limited=limits)
     passes = cells.passes(left)
-    is_asked = _among(pages, columns, keys)
+    among = _among(pages, columns, keys)
     for part in parts:
         async for some in in_turns(part.rows, _ROWS_AT_ONCE):
-            fetched.rows.extend([row for row in some if is_asked(row) and (passes is None or passes(row))])
+            fetched.rows += among(some) if passes is None else filter(passes, among(some))
         fetched.bad.extend(part.bad)
         fetched.dropped += part.dropped
         fetched.metadata = part.metadata or fetched.metadata
@@ -94,19 +94,15 @@ async def _scanned(
     if len(columns) == 1 and pages.port.capabilities.tests(columns[0], Operator.IN):
         wanted = conjunction(wanted, Compare(columns[0], Operator.IN, tuple(value for (value,) in keys)))
     fetched = await pages.scan(asked, wanted, needed, must=pages.cells.indices(columns))
-    fetched.rows = list(filter(_among(pages, columns, keys), fetched.rows))
+    fetched.rows = _among(pages, columns, keys)(fetched.rows)
     return fetched
 
 
-def _among(pages: Pages, columns: tuple[str, ...], keys: Sequence[Key]) -> Callable[[Any], bool]:
-    """Give the test of whether a row has one of the keys; a port that answers others is not let in."""
-    if len(columns) == 1:
-        cell = pages.cells.of(columns[0])
-        values = frozenset(value for (value,) in keys)
-        return lambda row: cell(row) in values
-    cells = [pages.cells.of(name) for name in columns]
-    known = frozenset(keys)
-    return lambda row: tuple(cell(row) for cell in cells) in known
+def _among(pages: Pages, columns: tuple[str, ...], keys: Sequence[Key]) -> Callable[[list[Any]], list[Any]]:
+    """Give the filter of rows that have one of the keys; a port that answers others is not let in."""
+    lookup_of = pages.cells.together(columns)
+    known = frozenset(key[0] for key in keys) if len(columns) == 1 else frozenset(keys)
+    return lambda rows: [row for row in rows if lookup_of(row) in known]
 
 
 async def count_partners(pages: Pages, columns: tuple[str, ...], keys: Sequence[Key], asked: Asked) -> dict[Key, int] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -38,8 +37,7 @@ __all__ = [
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class PagePlace:
+class PagePlace(msgspec.Struct, frozen=True):
     """``cursor``: the port's, None for its first page. ``print_``: of the row at ``offset - 1``, empty at offset 0.
 
     ``port``: whose cursor it is, where the product has several ports.

@@ -29,7 +29,7 @@ def wanted_of(product: Product, asked: Asked, rule: Predicate, capabilities: Cap
     """Join what was asked with the row rule, and with ``since`` where the port does not know it."""
     updated = product.contract.times.updated
     if asked.since is None or updated is None or capabilities.since:
-        return conjunction(asked.where, rule)
+        return rule if asked.where is TRUE else conjunction(asked.where, rule)
     return conjunction(asked.where, Compare(updated, Operator.GTE, _of_updated(product, asked.since, updated)), rule)
 
 
@@ -74,6 +74,8 @@ def _conjoins(capabilities: Capabilities) -> bool:
 
 def divide(predicate: Predicate, capabilities: Capabilities) -> tuple[Predicate, Predicate]:
     """Split a condition into (pushed, left over); `TRUE` stands for nothing."""
+    if predicate is TRUE:
+        return TRUE, TRUE
     parts = predicate.parts if isinstance(predicate, And) else (predicate,)
     pushed = [part for part in parts if can_push(part, capabilities)]
     if not (_conjoins(capabilities) or capabilities.boolean):

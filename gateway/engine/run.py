@@ -6,9 +6,8 @@ depend on the operation alone, but for chunking.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -19,15 +18,16 @@ from domain_adapters.port import Order
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, Partners, PartnerStep, RowShape, Step
 from gateway.compiler.plan import ForeignPick
 from gateway.engine.asked import Asked, Fetched
-from gateway.engine.assembling import Share, connection_object
+from gateway.engine.assembling import Lists, connection_objects
 from gateway.engine.binding import Bound, open_place
 from gateway.engine.cells import Cells
 from gateway.engine.demanding import NOTHING_UNMET, Demanded
 from gateway.engine.findings import Findings, Locate, list_locator
 from gateway.engine.lists import full_order, read_list
 from gateway.engine.pages import Pages
-from gateway.engine.parents import Parents, encoded, grouped, key_reader
+from gateway.engine.parents import Parents, encoded, grouped, key_of, lookup_reader
 from gateway.engine.partners import Key, beyond, count_partners, place_of, read_partners, sorter
+from gateway.engine.portions import Portions, sort_each
 from gateway.engine.ports import Ports
 from gateway.engine.semijoins import Semijoins
 from gateway.engine.tasks import both, in_turns, together
@@ -43,7 +43,6 @@ _ROWS_AT_ONCE = 1_000
 
 _CELLS_AT_ONCE = 10_000
 _ROWS_ENCODED = 2_000
-_LISTS_AT_ONCE = 250
 
 _encode_lines = msgspec.json.Encoder(decimal_format="string").encode_lines
 
@@ -78,9 +77,8 @@ class Run:
 
     async def data(self) -> Any:
         """Run everything and return the object to encode as ``data``."""
-        members = self.executable.members
+        members, steps = self.executable.members, self.executable.reads
         self.findings.errors += [error.entry() for error in self.demanded.errors]
-        steps = [it for member in members if isinstance(member, DomainSteps) for it in member.members if not isinstance(it, str)]
         results = iter(await together([self._root(step) for step in steps])) if steps else iter(())
         values: list[Any] = []
         for member in members:
@@ -112,8 +110,10 @@ class Run:
         if fetched.count_error is not None:
             self.findings.fail(fetched.count_error, (*step.path, "totalCount"))
         sealed = await self._sealed(fetched.places, bound.bound_to)
-        share = Share(shaped, 0, len(fetched.rows), sealed, fetched.has_next, fetched.has_previous, fetched.count, totals)
-        return self._object(step, share, fetched)
+        whole = slice(0, len(fetched.rows))
+        next_, previous, count = (fetched.has_next,), (fetched.has_previous,), (fetched.count,)
+        lists = Lists(shaped, (whole,), (sealed,), next_, previous, count, [(total,) for total in totals])
+        return self._objects(step, lists, fetched)[0]
 
     async def batch(self, step: ConnectionStep, fetched: Fetched, start: int) -> list[Any]:
         """Shape a batch of a flat list's rows. ``start``: place of its first row in the list."""
@@ -158,7 +158,7 @@ class Run:
         return [await self._shape(shape, rows, [next(partners) for _ in shape.children]) for shape in shapes]
 
     async def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners]) -> list[Any]:
-        tests = self._tests(shape) if shape.tests else ()
+        tests = self._tests(shape)
         at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // (1 + len(shape.cell_paths)) + 1)
         if len(rows) <= at_once:
             return shape.shape(rows, partners, tests)
@@ -170,7 +170,9 @@ class Run:
             found += map(msgspec.Raw, _encode_lines(shaped).split(b"\n")[:-1]) if is_long else shaped
         return found
 
-    def _tests(self, shape: RowShape) -> list[Callable[[Any], bool | None]]:
+    def _tests(self, shape: RowShape) -> Sequence[Callable[[Any], bool | None]]:
+        if not shape.tests:
+            return ()
         cells = Cells(shape.product)
         return [cells.passes(rule) or (lambda _: True) for rule in self.rules[shape.product.id]]
 
@@ -195,12 +197,15 @@ class Run:
         self.findings.note(step.product, fetched)
         if (pages := ports.pages).cells.ties:
             fetched.rows.sort(key=sorter(pages, full_order(step.product, ())))
-        by_key = {key: rows[0] for key, rows in grouped(fetched.rows, key_reader(step.target)).items()}
-        keys = list(by_key)
-        places: list[Locate] = [lambda index: (*parents.path(keys[index]), step.path[-1])]
+        lookup_of = lookup_reader(step.target)
+        # Of several partners the first is shown.
+        by_key: dict[Any, Any] = {}
+        for row in fetched.rows:
+            by_key.setdefault(lookup_of(row), row)
+        lookups = list(by_key)
+        places: list[Locate] = [lambda index: (*parents.path(lookups[index]), step.path[-1])]
         (shaped,) = await self._shaped((step.rows,), list(by_key.values()), fetched, places)
-        for key, output in zip(keys, shaped, strict=True):
-            found[_lookup(key)] = output
+        found.update(zip(lookups, shaped, strict=True))
         return found
 
     # -- a list each -------------------------------------------------------------------------------------------------------
@@ -209,7 +214,7 @@ class Run:
         bound: Bound = self.bound[step.path]
         if not parents.keys:
             none = [part.absent for part in await self.totals.per_parent(step, ())]
-            return Partners(self._object(step, Share([[] for _ in step.row_shapes], count=0, totals=none), Fetched([])))
+            return Partners(self._objects(step, _absent(step, none, counted=True), Fetched([]))[0])
         ports = self.open(step)
         pages = ports.pages
         asked = self._opened(bound, parents)
@@ -230,26 +235,42 @@ class Run:
         counts = counted if isinstance(counted, dict) else None
         if isinstance(counted, GatewayError):
             self.findings.fail(counted, (*step.path, "totalCount"))
+        is_later = bound.after is not None
         # After the last row of a parent comes an empty page, which still has a total and a page before it.
-        groups = grouped((), key_reader(step.target), also=parents.keys if bound.after is not None or step.totals else ())
+        lookup_of = lookup_reader(step.target)
+        groups = grouped((), lookup_of, also=parents.lookups if is_later or step.totals else ())
         async for some in in_turns(fetched.rows, _ROWS_AT_ONCE):
-            grouped(some, key_reader(step.target), into=groups)
+            grouped(some, lookup_of, into=groups)
         if order:
-            await _sort_each(list(groups.values()), sorter(pages, order))
-        lists = await _cut(groups, asked.first)
-        flat = [row for each in lists for row in each.rows]
-        shaped = await self._shaped(step.row_shapes, flat, fetched, [_nested(shape, step, lists, parents) for shape in step.row_shapes])
-        none = [part.absent for part in parts]
-        absent = Share([[] for _ in step.row_shapes], count=None if counts is None else 0, totals=none)
-        found = Partners(self._object(step, absent, fetched))
+            await sort_each(list(groups.values()), sorter(pages, order))
+        portions = Portions.of(groups, asked.first)
+        places = [_nested(shape, step, portions, parents) for shape in step.row_shapes]
+        shaped = await self._shaped(step.row_shapes, portions.rows, fetched, places)
+        absent = _absent(step, [part.absent for part in parts], counted=counts is not None)
+        found = Partners(self._objects(step, absent, fetched)[0])
         pack = place_of(pages, order) if step.cursors else None
-        async for some in in_turns(lists, _LISTS_AT_ONCE):
-            for each in some:
-                sealed = () if pack is None else await self._sealed([pack(row) for row in each.rows], bound.bound_to + encoded(each.key))
-                count = None if counts is None else counts.get(each.key, 0) if fetched.limited or bound.after is not None else each.size
-                totals = [part.of(each.key) for part in parts]
-                share = Share(shaped, each.start, each.end, sealed, each.size > len(each.rows), bound.after is not None, count, totals)
-                found[_lookup(each.key)] = self._object(step, share, fetched)
+        async for some_portions in portions.in_turns():
+            lookups, spans, sizes = some_portions.lookups, some_portions.spans, some_portions.sizes
+            keys = [key_of(lookup, step.target) for lookup in lookups] if step.cursors or step.counts or parts else ()
+            cursors: list[Sequence[str]] = [()] * len(spans)
+            if pack is not None:
+                for at, (key, span) in enumerate(zip(keys, spans, strict=True)):
+                    cursors[at] = await self._sealed([pack(row) for row in portions.rows[span]], bound.bound_to + encoded(key))
+            totals: Sequence[int | None] = sizes
+            if counts is None:
+                totals = [None] * len(spans)
+            elif fetched.limited or is_later:
+                totals = [counts.get(key, 0) for key in keys]
+            lists = Lists(
+                shaped,
+                spans,
+                cursors,
+                [size > asked.first for size in sizes],
+                [is_later] * len(spans),
+                totals,
+                [[part.of(key) for key in keys] for part in parts],
+            )
+            found.update(zip(lookups, self._objects(step, lists, fetched), strict=True))
         return found
 
     def _opened(self, bound: Bound, parents: Parents) -> Asked:
@@ -270,7 +291,7 @@ class Run:
         columns = _names(step)
         if step.is_bare:
             return Fetched([]), {}
-        plain = replace(asked, place=None)
+        plain = asked.at(None)
         listed = plain if asked.place is None else beyond(pages, plain, order, asked.place)
         fetched = await read_partners(pages, columns, keys, asked=listed, per_key=asked.first)
         if not step.counts or not (fetched.limited or asked.place is not None):
@@ -279,15 +300,16 @@ class Run:
             counts = await count_partners(pages, columns, keys, plain)
             if counts is None:
                 rows = (await read_partners(pages, columns, keys, asked=plain)).rows
-                counts = {key: len(found) for key, found in grouped(rows, key_reader(step.target)).items()}
+                groups = grouped(rows, lookup_reader(step.target))
+                counts = {key_of(lookup, step.target): len(found) for lookup, found in groups.items()}
         except GatewayError as error:
             return fetched, error
         return fetched, counts
 
     # -- assembling --------------------------------------------------------------------------------------------------------
 
-    def _object(self, step: ConnectionStep, share: Share, fetched: Fetched) -> Any:
-        return connection_object(step, share, fetched, board=self.board, long_as_text=self.long_as_text)
+    def _objects(self, step: ConnectionStep, lists: Lists, fetched: Fetched) -> list[Any]:
+        return connection_objects(step, lists, fetched, board=self.board, long_as_text=self.long_as_text)
 
     async def _sealed(self, places: list[bytes], bound_to: bytes) -> Sequence[str]:
         if not places:
@@ -301,52 +323,19 @@ class Run:
         return sealed
 
 
-@dataclass(frozen=True, slots=True)
-class _List:
-    """One parent's list among rows that are shaped together. ``size``: rows there were before the cut."""
-
-    key: Key
-    rows: list[Any]
-    start: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.rows)
+def _absent(step: ConnectionStep, totals: Sequence[Any], *, counted: bool) -> Lists:
+    """Give the list of a parent without partners."""
+    empty: list[list[Any]] = [[] for _ in step.row_shapes]
+    return Lists(empty, (slice(0, 0),), ((),), (False,), (False,), (0 if counted else None,), [(total,) for total in totals])
 
 
-async def _sort_each(lists: list[list[Any]], key: Callable[[Any], Any]) -> None:
-    sorted_rows = 0
-    for rows in lists:
-        if len(rows) > 1:
-            rows.sort(key=key)
-            sorted_rows += len(rows)
-            if sorted_rows > _ROWS_AT_ONCE:
-                sorted_rows = 0
-                await asyncio.sleep(0)
-
-
-async def _cut(groups: Mapping[Key, list[Any]], first: int) -> list[_List]:
-    lists: list[_List] = []
-    start = 0
-    async for some in in_turns(list(groups.items()), _ROWS_AT_ONCE):
-        for key, rows in some:
-            lists.append(_List(key, rows[:first], start, len(rows)))
-            start = lists[-1].end
-    return lists
-
-
-def _nested(shape: RowShape, step: ConnectionStep, lists: Sequence[_List], parents: Parents) -> Locate:
+def _nested(shape: RowShape, step: ConnectionStep, portions: Portions, parents: Parents) -> Locate:
     def place(index: int) -> tuple[str | int, ...]:
-        each = next(it for it in lists if it.start <= index < it.end)
-        return list_locator(shape, step.path, (*parents.path(each.key), step.path[-1]))(index - each.start)
+        lookup, within = portions.whose(index)
+        return list_locator(shape, step.path, (*parents.path(lookup), step.path[-1]))(within)
 
     return place
 
 
 def _names(step: Step) -> tuple[str, ...]:
     return tuple(step.product.columns[index].name for index in step.target)
-
-
-def _lookup(key: Key) -> Any:
-    return key[0] if len(key) == 1 else key

@@ -35,19 +35,22 @@ async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tu
     """Run two coroutines concurrently: both results, or the first failure with the other cancelled."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = group.create_task(one), group.create_task(other)
+            task = group.create_task(other)
+            found = await one
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    return tasks[0].result(), tasks[1].result()
+    return found, task.result()
 
 
 async def together(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run coroutines concurrently and return their results in order; a single one runs without a task of its own."""
-    if len(coroutines) == 1:
-        return [await coroutines[0]]
+    """Run coroutines concurrently and return their results in order; the first, or only, one runs without a task of its own."""
+    first, *others = coroutines
+    if not others:
+        return [await first]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+            tasks = [group.create_task(coroutine) for coroutine in others]
+            found = await first
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [found, *(task.result() for task in tasks)]

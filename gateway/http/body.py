@@ -5,11 +5,11 @@ May reject with LIMIT_EXCEEDED (413), UNSUPPORTED_MEDIA_TYPE (415), BAD_USER_INP
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 
 from starlette.types import Message, Receive
 
+from gateway.http.patience import within
 from gateway.http.refusals import RefusalError
 
 __all__ = ["ClientGoneError", "read"]
@@ -38,8 +38,7 @@ async def read(receive: Receive, headers: dict[bytes, bytes], max_bytes: int, ti
         if encoding not in {b"gzip", b"x-gzip", b"deflate", b"identity", b""}:
             raise RefusalError("UNSUPPORTED_MEDIA_TYPE", "The Content-Encoding must be gzip, deflate or identity.", headers=_CLOSE)
     try:
-        async with asyncio.timeout(timeout_s):
-            raw = await _received(receive, max_bytes)
+        raw = await within(_received(receive, max_bytes), timeout_s)
     except TimeoutError:
         raise RefusalError(
             "DEADLINE_EXCEEDED", "The request's body did not arrive in time.", status=408, hint="Send the body at once.", headers=_CLOSE

@@ -11,6 +11,7 @@ import prometheus_client as prometheus
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.observe.costs import CostTally
+from gateway.observe.tallies import Counts, Times
 
 __all__ = ["CONTENT_TYPE", "OUTCOMES", "Metrics"]
 
@@ -33,14 +34,11 @@ class Metrics:
         self._products_max = products_max
         self._products: set[str] = set()
         registry = self.registry
-        self._requests = prometheus.Counter("meshgate_requests", "GraphQL requests by code.", ["code"], registry=registry)
-        self._by_code: dict[str, prometheus.Counter] = {}
-        self._latency = prometheus.Histogram("meshgate_request_seconds", "Time to answer.", buckets=_LATENCIES, registry=registry)
+        self._requests = Counts("meshgate_requests", "GraphQL requests by code.", ("code",), registry)
+        self._latency = Times("meshgate_request_seconds", "Time to answer.", (), _LATENCIES, registry)
         self._in_flight = prometheus.Gauge("meshgate_requests_in_flight", "Requests being answered.", registry=registry)
-        self._reads = prometheus.Counter("meshgate_upstream_reads", "Upstream reads.", ["product", "outcome"], registry=registry)
-        self._read_times = prometheus.Histogram(
-            "meshgate_upstream_read_seconds", "Time of an upstream read.", ["product"], buckets=_READS, registry=registry
-        )
+        self._reads = Counts("meshgate_upstream_reads", "Upstream reads.", ("product", "outcome"), registry)
+        self._read_times = Times("meshgate_upstream_read_seconds", "Time of an upstream read.", ("product",), _READS, registry)
         self._compiles = prometheus.Histogram("meshgate_compile_seconds", "Time to compile.", buckets=_LATENCIES, registry=registry)
         self._executables = prometheus.Counter("meshgate_executables", "Look-ups of compiled operations.", ["outcome"], registry=registry)
         self._hits = self._executables.labels("hit")
@@ -60,17 +58,14 @@ class Metrics:
 
     def request(self, code: str, duration_s: float) -> None:
         """Count an answered request. ``code``: of the refusal, ``OK``, or ``PARTIAL`` for an answer with errors."""
-        counter = self._by_code.get(code)
-        if counter is None:
-            counter = self._by_code[code] = self._requests.labels(code)
-        counter.inc()
-        self._latency.observe(duration_s)
+        self._requests.add(code)
+        self._latency.add(duration_s)
 
     def read(self, product: str, outcome: str, duration_s: float) -> None:
         """Count an upstream read. ``outcome``: one of `OUTCOMES`."""
         name = self._bounded(product)
-        self._reads.labels(name, outcome if outcome in OUTCOMES else _OTHER).inc()
-        self._read_times.labels(name).observe(duration_s)
+        self._reads.add(name, outcome if outcome in OUTCOMES else _OTHER)
+        self._read_times.add(duration_s, name)
 
     def events(self, product: str, version: str, *, bad: float, total: float) -> None:
         """Count probes and calls for a product's availability (``product``: ``domain/name``); both series are there from the first on."""

@@ -119,7 +119,7 @@ def unmet(demand: Wanted, slo: ProductSlo, now: dt.datetime, *, product: str, ow
     """Tell what of a demand a product, by this name and of this owner, does not meet at ``now``."""
     if demand.freshness_s is not None:
         # An age grows while nothing newer is known of, so that it is never taken for less than it is.
-        age_s = None if slo.updated_at is None else max(0.0, (now - slo.updated_at).total_seconds())
+        age_s = None if slo.as_of is None else max(0.0, (now - slo.as_of).total_seconds())
         status = SloStatus.UNKNOWN if age_s is None else _status(slo.freshness)
         if age_s is None or age_s > demand.freshness_s or status is SloStatus.UNKNOWN:
             yield Unmet(product, owner, "freshness", f"at most {duration_text(demand.freshness_s)}", age_s, status)

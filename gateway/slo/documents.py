@@ -71,15 +71,8 @@ class _Reader:
             completeness_ratio=self._ratio("completeness"),
             accuracy_ratio=self._ratio("accuracy"),
             availability_ratio=self._ratio("availability"),
-            as_of=self._as_of(),
             findings=tuple(self.findings),
         )
-
-    def _as_of(self) -> dt.datetime | None:
-        # Beside when it was measured, a copy says up to when it is complete; alone it says when the figures are from.
-        if self._first(self._document, _MEASURED[:-1]) is None:
-            return None
-        return self._instant("asOf", self._document.get("asof"))
 
     def _last_update(self, measured_at: dt.datetime) -> dt.datetime | None:
         stated = self._document.get("freshness")

@@ -10,10 +10,7 @@ __all__ = ["Figures"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One measurement; None where nothing credible was said.
-
-    ``as_of``: of a copy, up to when it is complete. ``findings``: what was not credible, in words without values.
-    """
+    """One measurement; None where nothing credible was said. ``findings``: what was not credible, in words without values."""
 
     measured_at: dt.datetime
     last_update_at: dt.datetime | None = None
@@ -21,4 +18,3 @@ class Figures:
     accuracy_ratio: float | None = None
     availability_ratio: float | None = None
     findings: tuple[str, ...] = ()
-    as_of: dt.datetime | None = None

@@ -170,7 +170,6 @@ class Gauge:
             figure=lag_s,
             source=source,
             last_update_at=updated_at,
-            as_of=None if self._stated.figures is None or self._is_distrusted else self._stated.figures.as_of,
             bad=float(is_late),
             total=0.0 if lag_s is None else 1.0,
             finding=finding,

@@ -85,8 +85,8 @@ class ProductSlo:
     """All promises of a product as they stand; None where it promises nothing.
 
     ``product``: as the board names it, ``domain/name`` or, of an older version still served, ``domain/name@version``. ``as_of``: the age
-    of the data, as an instant: its newest update (``updated_at``), or up to when a copy of it is complete. ``measured_at``: when its lag
-    was measured, else the newest measurement. ``findings``: what is odd, for the owner.
+    of the data, as an instant; ``measured_at``: when its lag was measured, else the newest measurement. ``findings``: what is odd, for
+    the owner.
     """
 
     product: str
@@ -100,7 +100,6 @@ class ProductSlo:
     accuracy: Measured | None = None
     availability: Measured | None = None
     findings: tuple[str, ...] = ()
-    updated_at: dt.datetime | None = None
 
     @property
     def objectives(self) -> Iterator[Measured]:

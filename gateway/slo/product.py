@@ -24,19 +24,7 @@ _FINDINGS_MAX = 10
 class ProductState:
     """What is known of one product. ``fragment``: its encoded entry, open at the end for ``paths``."""
 
-    __slots__ = (
-        "_as_of",
-        "_contract",
-        "_dated_at",
-        "_drift",
-        "_key",
-        "_promises",
-        "_updated_at",
-        "changes_at",
-        "fragment",
-        "objectives",
-        "slo",
-    )
+    __slots__ = ("_as_of", "_contract", "_dated_at", "_drift", "_key", "_promises", "changes_at", "fragment", "objectives", "slo")
 
     def __init__(self, key: str, contract: Contract, promises: tuple[Promise, ...]) -> None:
         self._key = key
@@ -44,7 +32,6 @@ class ProductState:
         self._promises = promises
         self._drift: str | None = None
         self._as_of: dt.datetime | None = None
-        self._updated_at: dt.datetime | None = None
         self._dated_at: dt.datetime | None = None
         self.objectives = {promise.name: ObjectiveState(promise) for promise in promises}
         self.changes_at: dt.datetime | None = None
@@ -68,9 +55,8 @@ class ProductState:
         for reading in readings:
             if reading.objective is ObjectiveName.FRESHNESS and not reading.failed:
                 # Of a product that promises no freshness the age is told all the same.
-                as_of = reading.as_of or reading.last_update_at
-                changed = changed or (self._as_of, self._updated_at) != (as_of, reading.last_update_at)
-                self._as_of, self._updated_at, self._dated_at = as_of, reading.last_update_at, reading.measured_at
+                changed = changed or self._as_of != reading.last_update_at
+                self._as_of, self._dated_at = reading.last_update_at, reading.measured_at
             state = self.objectives.get(reading.objective)
             if state is not None and state.take(reading, now):
                 changed = True
@@ -112,7 +98,6 @@ class ProductState:
             version=self._contract.metadata.version,
             status=worst(one.status for one in found.values()),
             as_of=self._as_of,
-            updated_at=self._updated_at,
             measured_at=lag_measured_at or max(instants, default=None),
             freshness=freshness,
             completeness=found.get(ObjectiveName.COMPLETENESS),

@@ -24,8 +24,7 @@ class Reading:
     """One objective at one instant.
 
     ``figure``: lag in seconds at ``measured_at``, or a ratio; None if what was said is not credible or nothing was said. ``failed``: the
-    measurement itself failed, so that the last figure stands until it is too old. ``last_update_at``: of freshness, the newest update;
-    ``as_of``: of a copy, up to when it is complete.
+    measurement itself failed, so that the last figure stands until it is too old. ``last_update_at``: of freshness, the newest update.
     ``bad`` of ``total``: what the budget is charged with. ``stale_at``: when the figure is too old to be believed.
     """
 
@@ -40,4 +39,3 @@ class Reading:
     total: float = 0.0
     failed: bool = False
     finding: str | None = None
-    as_of: dt.datetime | None = None

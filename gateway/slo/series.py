@@ -38,8 +38,8 @@ class Series:
 
 
 def _lag(slo: ProductSlo, now: dt.datetime) -> Iterator[tuple[Labels, float]]:
-    if slo.updated_at is not None:
-        yield (), max(0.0, (now - slo.updated_at).total_seconds())
+    if slo.as_of is not None:
+        yield (), max(0.0, (now - slo.as_of).total_seconds())
 
 
 def _ratio(name: str) -> Samples:

@@ -11,6 +11,7 @@ from tests.bench.contenders import CONTENDERS
 from tests.bench.measure import WrongAnswerError, measure
 from tests.bench.processes import cores
 from tests.bench.report import disturbed, document, fallen, read, table
+from tests.bench.shapes import report
 from tests.bench.workload import QUESTIONS
 
 RECORDED = Path(__file__).with_name("recorded.json")
@@ -24,10 +25,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=2, help="whole seconds per contender, question and round")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument(
+        "--shapes", action="store_true", help="measure deep and wide shapes, pauses of the loop and of the collector instead"
+    )
     parser.add_argument("--record", action="store_true", help=f"make the ratios those that later runs are held to ({RECORDED.name})")
     chosen = parser.parse_args()
     if None in cores():
         sys.stdout.write("fewer than two cores to pin to: the figures below mean little\n")
+    if chosen.shapes:
+        report(seconds=chosen.seconds, say=_say)
+        return 0
     try:
         slices, around = measure(
             chosen.contenders, chosen.questions, rounds=chosen.rounds, seconds=chosen.seconds, clients=chosen.clients, say=_say

@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TABLES_MAX = 8, HEAD_MAX = 64 * 1024, EVENTS = 128, ROOM_FOR_HEAD = 160 };
+enum { TABLES_MAX = 16, HEAD_MAX = 64 * 1024, EVENTS = 128, ROOM_FOR_HEAD = 160 };
 
 struct table {
   const char *name;

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CURSORS", "QUESTIONS", "Row", "Workload"]
+__all__ = ["CURSORS", "QUESTIONS", "Row", "Workload", "lay_out"]
 
 Row = dict[str, Any]
 
@@ -55,12 +55,7 @@ class Workload:
         """Lay out the tables for the upstream: texts, where each row begins, which rows a key has, figures of quality."""
         key_of = {"orders": "order_id", "payments": "order_id", "customers": "customer_id"}
         for name, rows in self.tables.items():
-            texts = [json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() for row in rows]
-            (folder / f"{name}.rows").write_bytes(b",".join(texts))
-            marks = array.array("Q", [0, *itertools.accumulate(len(text) + 1 for text in texts)])
-            (folder / f"{name}.marks").write_bytes(marks.tobytes())
-            (folder / f"{name}.keys").write_bytes(_ranges([_number(row[key_of[name]]) for row in rows]).tobytes())
-            (folder / f"{name}.slo").write_bytes(json.dumps(_quality()).encode())
+            lay_out(folder, name, rows, key_of[name], json.dumps(_quality()).encode())
 
     def cursor(self, variant: int) -> str:
         """Give the upstream's cursor of a variant."""
@@ -97,6 +92,16 @@ class Workload:
         for row in self.tables["payments"]:
             found.setdefault(row["order_id"], []).append(row)
         return found
+
+
+def lay_out(folder: Path, name: str, rows: list[Row], key: str, slo: bytes) -> None:
+    """Lay out one table for the upstream. ``key``: column that rows are looked up by, whose values end in numbers."""
+    texts = [json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() for row in rows]
+    (folder / f"{name}.rows").write_bytes(b",".join(texts))
+    marks = array.array("Q", [0, *itertools.accumulate(len(text) + 1 for text in texts)])
+    (folder / f"{name}.marks").write_bytes(marks.tobytes())
+    (folder / f"{name}.keys").write_bytes(_ranges([_number(row[key]) for row in rows]).tobytes())
+    (folder / f"{name}.slo").write_bytes(slo)
 
 
 def _place(variant: int) -> int:

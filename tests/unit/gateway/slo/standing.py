@@ -19,15 +19,13 @@ def measured(name: str, figure: float | None, status: str = "MET", **more: Any) 
 
 def standing(product: str = "order/orders-daily", *objectives: Measured, age_s: float | None = 60.0, **more: Any) -> ProductSlo:
     """One product, measured at `START`."""
-    updated_at = None if age_s is None else START - dt.timedelta(seconds=age_s)
     return ProductSlo(
         product,
         "order-team@company.com",
         "2.1.0",
         worst(it.status for it in objectives),
-        updated_at,
+        None if age_s is None else START - dt.timedelta(seconds=age_s),
         START,
-        updated_at=updated_at,
         **{it.name.value: it for it in objectives},
         **more,
     )

@@ -139,14 +139,3 @@ def test_one_is_all_and_one_percent_must_be_said() -> None:
     assert read({"completeness": "1%"}).completeness_ratio == 0.01
     assert read({"completeness": {"percentage": 1}}).completeness_ratio == 0.01
     assert read({"completeness": 0}).completeness_ratio == 0.0
-
-
-def test_a_copy_says_up_to_when_it_is_complete() -> None:
-    measured, complete = "2026-11-23T02:29:00Z", "2026-11-23T02:00:00Z"
-    found = read({"measuredAt": measured, "asOf": complete, "freshness": {"lastUpdateAt": "2026-11-23T01:02:03Z"}})
-    assert (found.as_of, found.last_update_at) == (NOW - dt.timedelta(minutes=30), UPDATED)
-    # Alone it says when the figures are from, as some teams spell it.
-    alone = read({"asOf": complete, "freshness": {"lag": 60}})
-    assert (alone.as_of, alone.measured_at) == (None, NOW - dt.timedelta(minutes=30))
-    future = read({"measuredAt": measured, "asOf": "2026-11-24T00:00:00Z"})
-    assert (future.as_of, future.findings) == (None, ("asOf lies in the future",))

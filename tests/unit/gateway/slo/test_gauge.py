@@ -55,21 +55,6 @@ async def test_every_figure_has_source_sample_and_time() -> None:
     assert (readings[0].bad, readings[0].total) == (0, 1)
 
 
-async def test_the_age_of_a_copy_is_when_it_was_complete_and_its_lag_that_of_its_rows() -> None:
-    time = Time()
-    said = {
-        "measuredAt": START.isoformat(),
-        "asOf": (START - MINUTE).isoformat(),
-        "freshness": {"lastUpdateAt": (START - 5 * MINUTE).isoformat()},
-    }
-    board = Board([items()], time.clock)
-    board.take("d/a", await gauge(ScriptedPort(json.dumps(said).encode()), time).quick())
-    found = board.product("d/a")
-    assert (found.as_of, found.updated_at, found.measured_at) == (START - MINUTE, START - 5 * MINUTE, START)
-    assert found.freshness is not None
-    assert found.freshness.figure == 300.0
-
-
 async def test_calls_count_towards_availability_only_where_the_domain_is_at_fault() -> None:
     time = Time()
     calls = Calls()
