@@ -52,6 +52,10 @@ class Bookmarks:
         except (ValueError, InvalidTag):
             raise ReadInvalidError("the cursor does not belong to this read", reason="bad_cursor") from None
 
+    def walk(self, read: Read, edition: int = 0) -> bytes:
+        """Name the walk that a page belongs to: the same for all pages of one read."""
+        return b" ".join(self._bound_to(read, edition))
+
     def _bound_to(self, read: Read, edition: int) -> list[bytes]:
         same = replace(read, cursor=None, limit=None, select=None, count=False)
         return [self._revision, blake2b(encode_read(same), digest_size=32).digest(), *([b"%d" % edition] if edition else [])]

@@ -24,6 +24,7 @@ from domain_adapters.bookmarks import Bookmarks
 from domain_adapters.duck import Cursors
 from domain_adapters.errors import ReadInvalidError
 from domain_adapters.groupings import groups_statement
+from domain_adapters.leftovers import AHEAD, Leftovers
 from domain_adapters.port import Call, Capabilities, Read
 from domain_adapters.refusals import refuse_beyond
 from domain_adapters.sources import Attached, Source, attach
@@ -111,7 +112,7 @@ class _Vitals:
 class _Fetched:
     """What one transaction found; ``rows`` one more than the page where there are more."""
 
-    rows: list[Any]
+    rows: Sequence[Any]
     place: list[Any] | None
     total: int | None
     vitals: _Vitals
@@ -150,6 +151,7 @@ class SqlPort:
         self._vitals_s = vitals_s
         self._vitals: _Vitals | None = None
         self._edition = edition
+        self._leftovers = Leftovers()
         self._columns = {field.name: field.name for field in contract.fields}
 
     @property
@@ -210,8 +212,18 @@ class SqlPort:
             return rows_statement(read, self._relation, limit=limit, after=place)
         return rows_statement(read, self._relation, limit=limit, offset=_offset(place))
 
-    def _groups(self, read: Read, place: list[Any] | None) -> Statement:
-        return groups_statement(read, self._relation, limit=self._limit(read) + 1, offset=_offset(place))
+    def _groups(self, cursor: duckdb.DuckDBPyConnection, read: Read, place: list[Any] | None, counted: int) -> Sequence[Any]:
+        offset, size = _offset(place), self._limit(read) + 1
+        walk = self._bookmarks.walk(read, counted)
+        if place and (kept := self._leftovers.page(walk, offset, size)) is not None:
+            return kept
+        # Who asks for a second page is likely to ask for all of them.
+        limit = max(size, AHEAD + 1) if place else size
+        page = groups_statement(read, self._relation, limit=limit, offset=offset)
+        rows = cursor.execute(page.sql, page.params).fetchall()
+        if len(rows) > size:
+            self._leftovers.keep(walk, offset, rows)
+        return rows[:size]
 
     def _place(self, read: Read, place: list[Any] | None, found: Sequence[tuple[str, str]], grouped: bool) -> Sequence[Any]:
         if grouped or not self._relation.primary_key:
@@ -227,8 +239,11 @@ class SqlPort:
             # A keyset says what it follows, whatever changes; an offset means something in one edition only.
             counted = edition.number if edition is not None and (grouped or not self._relation.primary_key) else 0
             place = self._bookmarks.open(read, counted)
-            page = self._groups(read, place) if grouped else self._rows(read, place)
-            rows = cursor.execute(page.sql, page.params).fetchall()
+            if grouped:
+                rows = self._groups(cursor, read, place, counted)
+            else:
+                page = self._rows(read, place)
+                rows = cursor.execute(page.sql, page.params).fetchall()
             total = _scalar(cursor, count_statement(read, self._relation)) if read.count else None
             return _Fetched(rows, place, total, self._measured(cursor), edition, counted)
         finally:

@@ -16,6 +16,7 @@ from domain_adapters.port import Nulls, Order
 from gateway.catalog.inputs import DIRECTIONS
 from gateway.catalog.snapshot import Column, Product
 from gateway.compiler.executable import LinkStep
+from gateway.engine.finer import fitted
 from gateway.engine.links import link_of
 from gateway.errors import GatewayError
 
@@ -83,7 +84,7 @@ def comparison(column: Column, operator: str, value: Any) -> Predicate:
     if known is Operator.IS_NULL:
         return Compare(column.name, known, value)
     of_column = _of_column(column, operator)
-    return Compare(column.name, known, tuple(map(of_column, value)) if known in _LISTS else of_column(value))
+    return fitted(Compare(column.name, known, tuple(map(of_column, value)) if known in _LISTS else of_column(value)), column.type)
 
 
 def _of_column(column: Column, place: str) -> Callable[[Any], Any]:

@@ -62,7 +62,7 @@ async def read_partners(
         limit=capabilities.page_max,
     )
     needed |= cells.indices(columns_of(left))
-    parts = await _each(pages, calls_of(pages.port, read), needed, key_columns)
+    parts = await _each(pages, _calls(pages, read, columns), needed, key_columns)
     fetched = Fetched([], limited=limits)
     passes = cells.passes(left)
     among = _among(pages, columns, keys)
@@ -74,6 +74,17 @@ async def read_partners(
         fetched.metadata = part.metadata or fetched.metadata
         fetched.port = part.port
     return fetched
+
+
+def _calls(pages: Pages, read: Read, columns: tuple[str, ...]) -> Sequence[Read]:
+    """Divide a look-up into calls; of one row per key a call asks for no more than a page holds, lest each page repeats all keys."""
+    able, key = pages.port.capabilities, pages.product.primary_key
+    assert read.keys is not None
+    values = read.keys.values
+    if not key or not set(key) <= set(columns) or able.keys_max <= able.page_max or len(values) <= able.page_max:
+        return calls_of(pages.port, read)
+    some = [replace(read, keys=Keys(columns, values[at : at + able.page_max])) for at in range(0, len(values), able.page_max)]
+    return [call for part in some for call in calls_of(pages.port, part)]
 
 
 async def _each(pages: Pages, calls: Sequence[Read], needed: frozenset[int], must: frozenset[int]) -> list[Fetched]:
