@@ -18,11 +18,11 @@ from domain_adapters.errors import PortError
 from domain_adapters.port import Port
 from gateway.catalog.change import Change, changed
 from gateway.catalog.snapshot import tolerant_snapshot_of
-from gateway.compiler.explain import explain
 from gateway.engine.budget import Bounds
 from gateway.engine.cost import Tariff
 from gateway.engine.current import Current
 from gateway.engine.engine import Engine
+from gateway.engine.explain import explain
 from gateway.exchange import Frame, Question
 from gateway.observe import meters
 from gateway.observe.logs import event, fault

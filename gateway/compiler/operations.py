@@ -17,6 +17,7 @@ from graphql import (
     GraphQLError,
     GraphQLInputType,
     ListValueNode,
+    NonNullTypeNode,
     OperationType,
     TypeInfo,
     TypeInfoVisitor,
@@ -190,6 +191,12 @@ class Operations:
             found = read_document(text, name, self._limits)
             self._documents.put((text, name), found)
         return found
+
+    def missing(self, prepared: Prepared, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """Name the variables that must be given and are not."""
+        definitions = self.document(prepared.text, prepared.name).operation.variable_definitions
+        needed = [it for it in definitions or () if isinstance(it.type, NonNullTypeNode) and it.default_value is None]
+        return tuple(it.variable.name.value for it in needed if it.variable.name.value not in given)
 
     def variables(self, prepared: Prepared, raw: Mapping[str, Any] | None) -> dict[str, Any]:
         """Coerce a request's variables. **Raises** `GatewayError` BAD_USER_INPUT, MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED."""

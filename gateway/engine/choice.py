@@ -38,6 +38,8 @@ class Work(IntEnum):
     """Read every row that matches for their number alone."""
     SCAN = 4
     """Read every row that matches what is pushed, within the scan budget."""
+    REFUSED = 5
+    """Nothing: it cannot be made good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def _of_list(need: Need, product: Product, wanted: Predicate, offer: Offer) -> I
     is_scanned = False
     if asked.rows:
         if asked.order and not product.primary_key:
-            yield Lack("primary key", Work.SCAN)
+            yield Lack("primary key", Work.REFUSED)
         is_sorted = bool(product.primary_key) and (able.order_by or bool(asked.order) or need.sorts_here)
         beyond = wanted
         if is_sorted and asked.place is not None and not need.sorts_here:

@@ -203,6 +203,8 @@ class Costs:
 
     def _rows(self, part: Part, parents: int | None, asked: Asked, grouping: Grouping | None, work: Work) -> tuple[int, int]:
         """Say how many rows are read at most, and how many of them go on."""
+        if work is Work.REFUSED:
+            return 0, 0
         lists = 1 if parents is None else parents
         scanned = self._scanned(part.product) if work else 0
         if part.is_link:

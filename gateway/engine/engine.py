@@ -43,6 +43,7 @@ from gateway.engine.cost import Costs, Tariff
 from gateway.engine.decode import RowDecoders
 from gateway.engine.demanding import NOTHING_UNMET, Demanded, check_demands, without
 from gateway.engine.disclosure import disclosed
+from gateway.engine.explain import Explained
 from gateway.engine.findings import Findings
 from gateway.engine.foreign import answer_foreign
 from gateway.engine.forms.writers import writer_of
@@ -204,13 +205,19 @@ class Engine:
             self._on_internal(error, frame.request_id)
             return refusal(GatewayError("INTERNAL", "Something went wrong in the gateway.", id=frame.request_id), frame.request_id)
 
-    def explained(self, question: Question, frame: Frame) -> Executable:
-        """Compile a question for a caller without running it. **Raises** `GatewayError` as answering would."""
+    def explained(self, question: Question, frame: Frame) -> Explained:
+        """Plan a question for a caller without running it. **Raises** `GatewayError` as answering would, but for missing variables."""
         view = self._views.of(frame.caller, self._clock())
         trace = self._operations.trace(question.variables)
         prepared = self._operations.prepare(question.query, question.operation_name, view, long_as_text=frame.long_as_text, trace=trace)
         given = dict.fromkeys(prepared.conditions, True) | (question.variables or {})
-        return self._operations.executable(prepared, given)
+        executable = self._operations.executable(prepared, given)
+        missing = self._operations.missing(prepared, given)
+        values = Values({} if missing else self._operations.variables(prepared, given), prepared.literals)
+        rules = self._bound_rules(executable, frame.caller)
+        bound = bind(executable, values, self.bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
+        estimate = self._costs.estimate(executable, bound, rules)
+        return Explained(executable, bound, rules, estimate, self._costs.tariff, self.bounds, missing)
 
     async def _compiled(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
         is_short = len(question.query) <= _LARGE_CHARACTERS

@@ -2,7 +2,7 @@
 
 A case's folder holds ``operation.graphql`` and ``caller.json`` (roles, purpose, claims), where needed ``variables.json`` (a value
 ``{"from": CASE, "path": [...]}`` is taken from another case's answer) and ``ports.json`` (product -> level of the protocol, 1 unless
-said); and what is expected: ``plan.txt``, ``answer.json``, ``calls.txt``.
+said, or a list of ports: name, level, serves, away); and what is expected: ``plan.txt``, ``answer.json``, ``calls.txt``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts import Contract, MeshPolicy, load_catalog, load_policy
+from contracts.model import Use
+from domain_adapters.breaker import Circuit
 from domain_adapters.port import Capabilities, Port
 from domain_adapters.sources import File
 from domain_adapters.sql import open_sql
@@ -23,7 +25,7 @@ from domain_adapters.values import parser_of
 from domain_adapters.wire import raw_json
 from gateway.caller import Caller
 from gateway.catalog.snapshot import snapshot_of
-from gateway.compiler.explain import explain
+from gateway.engine.explain import explain
 from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question
 
@@ -31,6 +33,7 @@ from ..differential.plain_port import PlainPort
 from ..differential.running import engine_of
 from ..differential.worlds import NOW, World
 from ..property.office import Counted
+from ..property.several_ports import Named
 
 __all__ = ["CASES", "Outcome", "case_names", "expected", "outcome", "write"]
 
@@ -76,9 +79,9 @@ async def outcome(name: str) -> Outcome:
     folder = CASES / name
     contracts, policy = _mesh()
     levels = _json(folder / "ports.json")
-    ports = {it.key: await _port(it, levels.get(it.key, 1)) for it in contracts if _rows(it).exists()}
+    ports = {it.key: await _ports(it, levels.get(it.key, 1)) for it in contracts if _rows(it).exists()}
     world = World("golden", list(contracts), policy, {})
-    asked = engine_of(snapshot_of(contracts, {key: (port,) for key, port in ports.items()}), world)
+    asked = engine_of(snapshot_of(contracts, ports), world)
     for product in asked.mesh.snapshot.products.values():
         for port in product.ports:
             asked.engine.note_proof(product, port, proved=True)
@@ -93,10 +96,17 @@ async def outcome(name: str) -> Outcome:
             plan = f"no plan: {error.code.name}\n"
         answer = await asked.ask(caller, text, None, variables)
     finally:
-        for port in ports.values():
-            await port.aclose()
-    calls = "".join(f"{key}: {len(port.reads)}\n" for key, port in ports.items() if port.reads) or "none\n"
+        for served in ports.values():
+            for one in served:
+                await one.aclose()
+    calls = "".join(map(_called, ports, ports.values())) or "none\n"
     return Outcome(plan, _readable(answer.body), calls)
+
+
+def _called(product: str, ports: tuple[Counted | Named, ...]) -> str:
+    by_port = {port.name: len(port.reads) for port in ports if port.reads}
+    told = f" ({', '.join(f'{name}: {count}' for name, count in by_port.items())})" if len(ports) > 1 else ""
+    return f"{product}: {sum(by_port.values())}{told}\n" if by_port else ""
 
 
 def _readable(body: dict[str, Any]) -> str:
@@ -125,6 +135,17 @@ def _value(value: Any) -> Any:
 
 def _rows(contract: Contract) -> Path:
     return MESH / "rows" / f"{contract.key.replace('/', '.')}.jsonl"
+
+
+async def _ports(contract: Contract, given: int | list[dict[str, Any]]) -> tuple[Counted | Named, ...]:
+    if isinstance(given, int):
+        return (await _port(contract, given),)
+    found = []
+    for it in given:
+        port = Named(await _port(contract, it["level"]), it["name"], serves=frozenset(map(Use, it.get("serves", ()))))
+        port.circuit = Circuit.OPEN if it.get("away") else Circuit.CLOSED
+        found.append(port)
+    return tuple(found)
 
 
 async def _port(contract: Contract, level: int) -> Counted:

@@ -23,8 +23,8 @@ from domain_adapters.sources import Rows
 from domain_adapters.sql import open_sql
 from gateway.caller import Caller
 from gateway.catalog.snapshot import Snapshot, snapshot_of
-from gateway.compiler.explain import explain
 from gateway.engine.budget import Bounds
+from gateway.engine.explain import explain
 from gateway.errors import GatewayError, RefusedError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.http.endpoint import GraphQLEndpoint

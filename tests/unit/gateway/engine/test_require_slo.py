@@ -369,7 +369,7 @@ async def test_the_documented_example_is_valid_but_for_names(mesh: Shop) -> None
 
 async def test_what_a_registration_or_client_demands_holds_for_everything_that_is_read(mesh: Shop) -> None:
     frame = Frame(ANALYST, asyncio.get_running_loop().time() + 60, "r")
-    plain = mesh.asked.engine.explained(Question("{ order { orders { nodes { orderId customer { name } } } } }"), frame)
+    plain = mesh.asked.engine.explained(Question("{ order { orders { nodes { orderId customer { name } } } } }"), frame).executable
     board = mesh.asked.engine.board
     default = strictest([Wanted(freshness_s=n, on_breach=OnBreach.NULL) for n in (86_400.0, 3_600.0)])
     found = check_demands(plain, {}, {}, board, NOW, default=default)
