@@ -26,6 +26,7 @@ from gateway.slo.alerting.events import EVENT, Events, exporter_of
 from gateway.slo.alerting.post import Post
 from gateway.slo.alerting.webhook import Webhook
 from tests.conformance.serving import serving
+from tests.unit.contracts.written import contract
 
 from .receiving import AT_RISK, BREACHED, MET, START, UNKNOWN, change, contract_of
 
@@ -301,3 +302,12 @@ def test_settings_that_cannot_be_used_are_told_without_repeating_them(name: str,
     with pytest.raises(SettingsError, match=said) as caught:
         load(None, {f"MESHGATE_ALERTS__{name}": value})
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_the_settings_and_windows_that_the_documentation_shows_load(tmp_path: Path) -> None:
+    toml = tmp_path / "meshgate.toml"
+    toml.write_text(re.findall(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)[0])
+    settings = load(toml, {})
+    assert (settings.alerts.webhook_url, settings.alerts.events) == ("https://hooks.example.com/meshgate", "otlp")
+    block = re.findall(r"```yaml\nspec:\n(.*?)```", DOCS.read_text(), re.DOTALL)[0]
+    assert [window.reason for window in contract(block).maintenance] == [None, "Migration"]
