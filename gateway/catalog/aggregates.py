@@ -58,6 +58,9 @@ class Scope(Protocol):
     def group_partners(self, product: Product) -> list[tuple[Relation, Product]]:
         """List the to-one relationships that groups may follow."""
 
+    def measured_partners(self, product: Product) -> list[tuple[Relation, Product]]:
+        """List the to-one relationships that totals may be taken along."""
+
     def output_of(self, product: Product, column: Column) -> GraphQLOutputType:
         """Give the type that a column is answered as."""
 
@@ -92,8 +95,16 @@ class AggregateTypes:
         return found
 
     def entrances(self, product: Product) -> list[GraphQLNamedType]:
-        """List the types in which the groups of other products speak of this one."""
-        return [self._key(product), self._key_having(product), self._key_order(product)]
+        """List the types in which the totals and groups of other products speak of this one."""
+        found: list[GraphQLNamedType] = [self._key(product), self._key_having(product), self._key_order(product)]
+        for function in FUNCTIONS:
+            if self._columns(product, function):
+                found += [
+                    self._function(product, function),
+                    self._function_having(product, function),
+                    self._function_order(product, function),
+                ]
+        return found
 
     # -- totals ------------------------------------------------------------------------------------------------------------
 
@@ -110,14 +121,24 @@ class AggregateTypes:
 
     def _totals(self, product: Product) -> dict[str, GraphQLField]:
         found = {"count": GraphQLField(GraphQLNonNull(scalar_of_kind(Kind.LONG)), description="How many rows there are.")}
-        for function in FUNCTIONS:
-            if columns := self._columns(product, function):
-                found[function] = GraphQLField(GraphQLNonNull(self._function(product, function, columns)), description=_SAID[function])
+        for function in self._functions(product):
+            found[function] = GraphQLField(GraphQLNonNull(self._function(product, function)), description=_SAID[function])
         return found
 
-    def _function(self, product: Product, function: str, columns: list[Column]) -> GraphQLObjectType:
+    def _functions(self, product: Product) -> list[str]:
+        return [it for it in FUNCTIONS if self._columns(product, it) or self._along(product, it)]
+
+    def _along(self, product: Product, function: str) -> list[tuple[Relation, Product]]:
+        return [(relation, target) for relation, target in self._scope.measured_partners(product) if self._columns(target, function)]
+
+    def _function(self, product: Product, function: str) -> GraphQLObjectType:
         def fields() -> dict[str, GraphQLField]:
-            return {it.graphql_name: GraphQLField(self._result(product, function, it), description=it.field.description) for it in columns}
+            columns = self._columns(product, function)
+            found = {it.graphql_name: GraphQLField(self._result(product, function, it), description=it.field.description) for it in columns}
+            for relation, target in self._along(product, function):
+                text = "Of the rows' partners, each as often as there are rows; of a row without a visible partner: null."
+                found[relation.graphql_name] = GraphQLField(GraphQLNonNull(self._function(target, function)), description=text)
+            return found
 
         return self._output(f"{product.type_name}_{_capital(function)}", fields)
 
@@ -216,11 +237,8 @@ class AggregateTypes:
 
         def fields() -> dict[str, GraphQLInputField]:
             found = {"count": GraphQLInputField(scalar_filter(Kind.LONG))}
-            for function in FUNCTIONS:
-                if columns := self._columns(product, function):
-                    found[function] = GraphQLInputField(
-                        self._members(product, f"{_capital(function)}Having", columns, self._result_filter(product, function))
-                    )
+            for function in self._functions(product):
+                found[function] = GraphQLInputField(self._function_having(product, function))
             found["key"] = GraphQLInputField(self._key_having(product))
             having = self._input(name, fields)
             for word in ("and", "or"):
@@ -243,28 +261,31 @@ class AggregateTypes:
     def _order(self, product: Product) -> GraphQLInputObjectType:
         def fields() -> dict[str, GraphQLInputField]:
             found = {"count": GraphQLInputField(SORT_DIRECTION)}
-            for function in FUNCTIONS:
-                if columns := self._columns(product, function):
-                    members = self._members(product, f"{_capital(function)}Order", columns, lambda _: SORT_DIRECTION, one_of=True)
-                    found[function] = GraphQLInputField(members)
+            for function in self._functions(product):
+                found[function] = GraphQLInputField(self._function_order(product, function))
             found["key"] = GraphQLInputField(self._key_order(product))
             return found
 
         return self._input(f"{product.type_name}_GroupsOrderBy", fields, "One total or key and its direction.", one_of=True)
 
-    def _members(
-        self,
-        product: Product,
-        what: str,
-        columns: list[Column],
-        type_of: Callable[[Column], GraphQLInputObjectType | GraphQLEnumType],
-        *,
-        one_of: bool = False,
-    ) -> GraphQLInputObjectType:
+    def _function_having(self, product: Product, function: str) -> GraphQLInputObjectType:
         def fields() -> dict[str, GraphQLInputField]:
-            return {it.graphql_name: GraphQLInputField(type_of(it)) for it in columns}
+            filter_of = self._result_filter(product, function)
+            found = {it.graphql_name: GraphQLInputField(filter_of(it)) for it in self._columns(product, function)}
+            for relation, target in self._along(product, function):
+                found[relation.graphql_name] = GraphQLInputField(self._function_having(target, function))
+            return found
 
-        return self._input(f"{product.type_name}_{what}", fields, one_of=one_of)
+        return self._input(f"{product.type_name}_{_capital(function)}Having", fields)
+
+    def _function_order(self, product: Product, function: str) -> GraphQLInputObjectType:
+        def fields() -> dict[str, GraphQLInputField]:
+            found = {it.graphql_name: GraphQLInputField(SORT_DIRECTION) for it in self._columns(product, function)}
+            for relation, target in self._along(product, function):
+                found[relation.graphql_name] = GraphQLInputField(self._function_order(target, function))
+            return found
+
+        return self._input(f"{product.type_name}_{_capital(function)}Order", fields, one_of=True)
 
     def _key_having(self, product: Product) -> GraphQLInputObjectType:
         return self._key_input(product, "KeyHaving", self._scope.filter_of, one_of=False)

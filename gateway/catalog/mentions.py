@@ -110,6 +110,34 @@ class Mentions:
                 self._condition(product, argument.value, found)
         return self._mentioned(product, found) if found else ()
 
+    def of_totals(self, product: Product, node: FieldNode) -> tuple[Mention, ...]:
+        """Find what ``having`` and ``orderBy`` of groups over rows of ``product`` may take totals along."""
+        found: dict[str, Any] = {}
+        for argument in node.arguments or ():
+            if argument.name.value in ("having", "orderBy"):
+                self._names(product, argument.value, found)
+        return self._mentioned(product, found) if found else ()
+
+    def _names(self, product: Product, node: ValueNode, found: dict[str, Any]) -> None:
+        """Gather the relationships that a value names, wherever it does."""
+        match node:
+            case VariableNode():
+                given = self._trace.of(node.name.value)
+                if given is not None:
+                    self._traced(product, given, found)
+                elif (default := self._defaults.get(node.name.value)) is not None:
+                    self._names(product, default, found)
+            case ListValueNode(values=values):
+                for item in values:
+                    self._names(product, item, found)
+            case ObjectValueNode(fields=fields):
+                for field in fields:
+                    relation = _relation(product, field.name.value)
+                    if relation is None:
+                        self._names(product, field.value, found)
+                    else:
+                        self._names(self._snapshot.products[relation.target], field.value, found.setdefault(field.name.value, {}))
+
     def _condition(self, product: Product, node: ValueNode, found: dict[str, Any]) -> None:
         match node:
             case VariableNode():

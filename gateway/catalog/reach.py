@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, SelectionSetNode
 
+from gateway.catalog.measures import FUNCTIONS
 from gateway.catalog.mentions import NO_TRACE, Mention, Mentions, Trace
 from gateway.catalog.snapshot import Domain, Product, Relation, Snapshot
 from gateway.governance.ruling import ProductRuling, Standing
@@ -29,7 +30,7 @@ _PLAIN = frozenset({"nodes", "edges", "pageInfo", "totalCount", "metadata", "__t
 class Reach:
     """What a text names. ``roots``: domain field -> product fields asked there; ``links``: product id -> relationship names followed.
 
-    ``filters``: product id -> relationship names that conditions on it follow.
+    ``filters``: product id -> relationship names that conditions on it follow; ``measured``: those that totals are taken along.
     ``totals``: (product id, `TOTALS` that its connections are asked for). ``forbidden``: listed products named at the root without
     access. ``introspects``: asks for ``__schema`` or ``__type``.
     """
@@ -37,6 +38,7 @@ class Reach:
     roots: dict[str, set[str]] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
     filters: dict[str, set[str]] = field(default_factory=dict)
+    measured: dict[str, set[str]] = field(default_factory=dict)
     totals: set[tuple[str, str]] = field(default_factory=set)
     forbidden: dict[str, Product] = field(default_factory=dict)
     introspects: bool = False
@@ -48,6 +50,7 @@ class Reach:
             tuple(sorted((name, tuple(sorted(fields))) for name, fields in self.roots.items())),
             tuple(sorted((id_, tuple(sorted(names))) for id_, names in self.links.items())),
             tuple(sorted((id_, tuple(sorted(names))) for id_, names in self.filters.items())),
+            tuple(sorted((id_, tuple(sorted(names))) for id_, names in self.measured.items())),
             tuple(sorted(self.totals)),
         )
 
@@ -130,22 +133,36 @@ class _Walk:
                     self._row(product, node.selection_set)
                 case "edges":
                     self._each(node.selection_set, ("edge", product.id), edge)
+                case "aggregate":
+                    self._totals(product, node.selection_set)
                 case "groups":
-                    self._filtered(product, self.mentions.of(product, node))
-                    # Variables may say what to group by, so all that is one step away is there.
-                    for relation in product.relations:
-                        self._follow(product, relation)
-                    self._each(node.selection_set, ("group", product.id), group)
-
-        def group(node: FieldNode) -> None:
-            if node.name.value == "key" and node.selection_set is not None:
-                self._key(product, node.selection_set)
+                    self._groups(product, node, node.selection_set)
 
         def edge(node: FieldNode) -> None:
             if node.name.value == "node" and node.selection_set is not None:
                 self._row(product, node.selection_set)
 
         self._each(selections, ("connection", product.id), visit)
+
+    def _groups(self, product: Product, node: FieldNode, selections: SelectionSetNode) -> None:
+        def visit(child: FieldNode) -> None:
+            if child.name.value == "key" and child.selection_set is not None:
+                self._key(product, child.selection_set)
+
+        self._filtered(product, self.mentions.of(product, node))
+        self._measured(product, self.mentions.of_totals(product, node))
+        # Variables may say what to group by, so all that is one step away is there.
+        for relation in product.relations:
+            self._follow(product, relation)
+        self._each(selections, ("group", product.id), visit)
+        self._totals(product, selections)
+
+    def _totals(self, product: Product, selections: SelectionSetNode) -> None:
+        def visit(node: FieldNode) -> None:
+            if node.name.value in FUNCTIONS and node.selection_set is not None:
+                self._measure(product, node.selection_set)
+
+        self._each(selections, ("totals", product.id), visit)
 
     def _filtered(self, product: Product, mentions: tuple[Mention, ...]) -> None:
         """Let conditions follow relationships, as far as the view knows of where they lead."""
@@ -155,6 +172,27 @@ class _Walk:
                 self.reach.filters.setdefault(product.id, set()).add(mention.relation.graphql_name)
                 self.reach.links.setdefault(target.id, set())
                 self._filtered(target, mention.below)
+
+    def _measure(self, product: Product, selections: SelectionSetNode) -> None:
+        def visit(node: FieldNode) -> None:
+            relation = product.relation_by_name.get(node.name.value)
+            if relation is None or relation.many or node.selection_set is None:
+                return
+            self._measured(product, (Mention(relation),))
+            target = self.snapshot.products[relation.target]
+            if self.ruling_of(target).standing is not Standing.HIDDEN:
+                self._measure(target, node.selection_set)
+
+        self._each(selections, ("measure", product.id), visit)
+
+    def _measured(self, product: Product, mentions: tuple[Mention, ...]) -> None:
+        """Let totals be taken along relationships, as far as the view knows of where they lead."""
+        for mention in mentions:
+            target = self.snapshot.products[mention.relation.target]
+            if not mention.relation.many and self.ruling_of(target).standing is not Standing.HIDDEN:
+                self.reach.measured.setdefault(product.id, set()).add(mention.relation.graphql_name)
+                self.reach.links.setdefault(target.id, set())
+                self._measured(target, mention.below)
 
     def _follow(self, product: Product, relation: Relation) -> Product | None:
         """Let groups follow a relationship, if it leads to one partner and the view knows of it."""

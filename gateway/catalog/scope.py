@@ -54,5 +54,6 @@ def scope_of(snapshot: Snapshot, ruling_of: RulingOf, globs: Iterable[str], *, p
         reach.totals.update((product.id, name) for name in TOTALS)
     for id_, product in found.items():
         reach.links[id_] = {it.graphql_name for it in product.relations if it.target in found}
+        reach.measured[id_] = reach.links[id_]
         reach.filters[id_] = {it.graphql_name for it in followable(product) if it.target in found}
     return Scope(found, reach)

@@ -7,7 +7,7 @@ millisecond; nothing on a request path builds the whole mesh.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from graphql import (
@@ -226,8 +226,15 @@ class SliceTypes:
 
     def group_partners(self, product: Product) -> list[tuple[Relation, Product]]:
         """List the to-one relationships that groups may follow."""
+        return self._one_each(product, self.reach.links)
+
+    def measured_partners(self, product: Product) -> list[tuple[Relation, Product]]:
+        """List the to-one relationships that totals may be taken along."""
+        return self._one_each(product, self.reach.measured)
+
+    def _one_each(self, product: Product, named: Mapping[str, set[str]]) -> list[tuple[Relation, Product]]:
         found = []
-        for name in sorted(self.reach.links.get(product.id, ())):
+        for name in sorted(named.get(product.id, ())):
             relation = product.relation_by_name[name]
             target = self.snapshot.products[relation.target]
             if not relation.many and (self.wide or self.ruling_of(target).standing is Standing.SERVED):

@@ -184,7 +184,7 @@ class _Compiling:
         return LinkStep(product, self.ruling_of(product), path, frozenset(target), target, pick.unusable, pick.relation, below)
 
     def _totals(self, pick: ConnectionPick, part: TotalsPick, target: tuple[int, ...], links: tuple[LinkStep, ...]) -> TotalsStep:
-        partners = part.partners if isinstance(part, GroupsPick) else ()
+        partners = part.partners
         return TotalsStep(
             pick.product,
             self.ruling_of(pick.product),

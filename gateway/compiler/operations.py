@@ -327,6 +327,8 @@ def _merge(reach: Reach, other: Reach) -> None:
         reach.links.setdefault(id_, set()).update(names)
     for id_, names in other.filters.items():
         reach.filters.setdefault(id_, set()).update(names)
+    for id_, names in other.measured.items():
+        reach.measured.setdefault(id_, set()).update(names)
     reach.totals.update(other.totals)
     reach.forbidden.update(other.forbidden)
 

@@ -140,7 +140,9 @@ class _Planner:
                 case "pageInfo":
                     parts.append(PageInfoPick(part_key, self._names("PageInfo", part_nodes)))
                 case "aggregate":
-                    parts.append(self._totals().aggregate(product, type_, part_nodes, (*path, part_key)))
+                    aggregate = self._totals().aggregate(product, type_, part_nodes, (*path, part_key))
+                    self._products.update({it.id: it for it in aggregate.partners if it.id not in self._products})
+                    parts.append(aggregate)
                 case "groups":
                     mentions.extend(self.mentions.of(product, part_nodes[0]))
                     groups = self._totals().groups(product, type_, part_nodes, (*path, part_key))

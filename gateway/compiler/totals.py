@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.catalog.snapshot import Column, Product
+from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.governance.ruling import FieldRuling
 
 if TYPE_CHECKING:
@@ -30,19 +30,20 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class MeasurePick:
-    """One total: ``function`` over a column, or (column None) how many rows there are."""
+    """One total: ``function`` over a column at the end of ``path``, or (column None) how many rows there are."""
 
     key: str
     function: str
     column: Column | None = None
+    path: tuple[tuple[Relation, Product], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionPick:
-    """``sum { .. }`` and the like: an object of totals."""
+    """``sum { .. }`` and the like: an object of totals; inside it, one of partners' totals."""
 
     key: str
-    picks: tuple[MeasurePick | TypenamePick, ...]
+    picks: tuple[MeasurePick | FunctionPick | TypenamePick, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class AggregatePick:
     key: str
     path: tuple[str, ...]
     picks: tuple[MeasurePick | FunctionPick | TypenamePick, ...]
+    partners: tuple[Product, ...] = ()
     unclear: frozenset[str] = frozenset()
     protected: Mapping[str, int] = field(default_factory=dict)
     veiled: Mapping[str, FieldRuling] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class AggregatePick:
 
 @dataclass(frozen=True, slots=True)
 class GroupsPick:
-    """``groups``: totals per key. ``partners``: every product that ``by`` may lead to. Else as `AggregatePick`."""
+    """``groups``: totals per key. ``partners``: every product that keys and totals may be of. Else as `AggregatePick`."""
 
     key: str
     path: tuple[str, ...]
@@ -106,9 +108,15 @@ TotalsPick = AggregatePick | GroupsPick
 def measures_of(pick: TotalsPick) -> Iterator[tuple[MeasurePick, tuple[str, ...]]]:
     """List the totals that are selected, each with its response path."""
     for it in pick.picks:
-        if isinstance(it, MeasurePick):
-            yield it, (*pick.path, it.key)
-        elif isinstance(it, FunctionPick):
-            for inner in it.picks:
-                if isinstance(inner, MeasurePick):
-                    yield inner, (*pick.path, it.key, inner.key)
+        if isinstance(it, (MeasurePick, FunctionPick)):
+            yield from _measures(it, pick.path)
+
+
+def _measures(pick: MeasurePick | FunctionPick, path: tuple[str, ...]) -> Iterator[tuple[MeasurePick, tuple[str, ...]]]:
+    path = (*path, pick.key)
+    if isinstance(pick, MeasurePick):
+        yield pick, path
+        return
+    for it in pick.picks:
+        if isinstance(it, (MeasurePick, FunctionPick)):
+            yield from _measures(it, path)

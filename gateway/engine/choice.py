@@ -201,7 +201,7 @@ def _of_totals(need: Need, grouping: Grouping, wanted: Predicate, offer: Offer) 
     from_rows = Work.MORE if need.keys and looks_up(able, need.keys) else Work.SCAN
     if grouping.protected:
         yield Lack("totals of enough subjects only", from_rows)
-    partial = any(term.path for term in grouping.by)
+    partial = bool(grouping.paths)
     for what in group_lacks(able, grouping, need.keys, partial=partial):
         yield Lack(what, from_rows)
     if not _believed(need, offer.trusts_totals):
@@ -216,11 +216,11 @@ def _of_totals(need: Need, grouping: Grouping, wanted: Predicate, offer: Offer) 
 
 def group_lacks(able: Capabilities, grouping: Grouping, keys: tuple[str, ...], *, partial: bool) -> Iterator[str]:
     """Name what a port lacks to form groups itself, per parent where there are ``keys``; ``partial``: by foreign key."""
-    functions = dict.fromkeys(it.function for it in grouping.measures)
+    functions = dict.fromkeys("count" if it.path else it.function for it in grouping.measures)
     if partial:
         functions = dict.fromkeys(name for it in functions if it != "countDistinct" for name in PARTS_OF.get(it, (it,)))
     yield from (f"aggregate {name}" for name in functions if name not in able.aggregates)
-    if (grouping.by or keys) and not able.group_by:
+    if (grouping.by or grouping.paths or keys) and not able.group_by:
         yield "groupBy"
     if keys and not looks_up(able, keys):
         yield f"keys by {', '.join(keys)}"

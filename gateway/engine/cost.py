@@ -213,7 +213,7 @@ class Costs:
             kept = read = lists
         elif grouping is not None:
             kept = read = lists * (grouping.first if grouping.by else 1)
-            if work is Work.MORE or any(term.path for term in grouping.by):
+            if work is Work.MORE or grouping.paths:
                 scanned = self._scanned(part.product)
                 read = max(read, min(scanned, self._bounds.keys_max * (1 if parents is None else _FILTERED)))
         else:

@@ -42,8 +42,9 @@ def _named(executable: Executable, bound: Mapping[tuple[str, ...], Any]) -> Iter
             grouping = bound[totals.path]
             assert isinstance(grouping, Grouping)
             yield from _conditions(product.id, grouping.asked.where)
-            yield from ((product.id, it.column.name) for it in grouping.measures if it.column is not None)
-            yield from ((term.path[-1][1].id if term.path else product.id, term.column.name) for term in grouping.by)
+            for it in grouping.ends:
+                if it.column is not None:
+                    yield it.path[-1][1].id if it.path else product.id, it.column.name
 
 
 def _conditions(product: str, where: Predicate) -> Iterator[tuple[str, str]]:

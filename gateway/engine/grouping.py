@@ -40,11 +40,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A total of ``type``: ``function`` over a column (None: over rows)."""
+    """A total of ``type``: ``function`` over a column at the end of ``path`` (None: over rows)."""
 
     function: str
     column: Column | None
     type: FieldType
+    path: Path = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,21 @@ class Grouping:
     protected: Mapping[str, int] = field(default_factory=dict)
     withheld: bool = False
     has_subjects: bool = False
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The paths that keys and totals lie at the end of, each once."""
+        return tuple({names_of(it.path): it.path for it in self.ends if it.path}.values())
+
+    @property
+    def ends(self) -> tuple[Term | Measure, ...]:
+        """What keys and totals are of."""
+        return (*self.by, *self.measures)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Own columns that paths begin with: foreign keys."""
+        return tuple(dict.fromkeys(name for path in self.paths for name in path[0][0].own_columns))
 
     def index(self, slot: str) -> int:
         """Give the place of a slot in a group."""

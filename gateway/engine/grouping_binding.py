@@ -81,10 +81,10 @@ def bind_totals(
     )
     if not found.places and found.after is None:
         return found
-    ends = [step.product, *(target for term in binding.by for _, target in term.path), *(it.product for it in steps_below(step.links))]
+    ends = [step.product, *(target for path in found.paths for _, target in path), *(it.product for it in steps_below(step.links))]
     ruled = [(it.id, it.contract.revision, rulings[it.id].fields, rulings[it.id].row_rules, rules[it.id]) for it in ends]
     by = [(names_of(term.path), term.column.name, term.part, term.zone) for term in binding.by]
-    totals = [(it.function, it.column.name if it.column else None) for it in binding.measures]
+    totals = [(it.function, names_of(it.path), it.column.name if it.column else None) for it in binding.measures]
     text = repr((ruled, by, totals, having, order, asked.where, asked.since, sorted(protected.items()))).encode()
     return replace(found, bound_to=blake2b(text + decision, digest_size=16).digest())
 
@@ -139,21 +139,26 @@ class _Binding:
     def check(self, named: frozenset[str], rulings: Mapping[str, ProductRuling]) -> dict[str, int]:
         """Refuse what does not show; give the columns in use that are protected."""
         pick = self.step.pick
-        unclear = unclear_along(self.product, pick, [term.path for term in self.by], rulings)
+        unclear = unclear_along(self.product, pick, [*(it.path for it in self.by), *(it.path for it in self.measures)], rulings)
         for term in self.by:
             if term.column.name in unclear[names_of(term.path)]:
                 raise masked(term.path[-1][1] if term.path else self.product, term.column.name)
-        used = {it.column.name for it in self.measures if it.column is not None}
+        for it in self.measures:
+            if it.path and it.column is not None and it.column.name in unclear[names_of(it.path)]:
+                raise masked(it.path[-1][1], it.column.name)
+        used = {it.column.name for it in self.measures if it.column is not None and not it.path}
         for name in sorted((used & unclear[()]) - pick.protected.keys() | named & (unclear[()] - pick.unclear)):
             raise masked(self.product, name)
         return {name: least for name, least in pick.protected.items() if name in used and name in pick.unclear}
 
     # -- slots -------------------------------------------------------------------------------------------------------------
 
-    def _measure(self, function: str, column: Column | None) -> str:
+    def _measure(self, function: str, column: Column | None, path: Path = ()) -> str:
         type_ = aggregate_type(function, None if column is None else column.type)
         assert type_ is not None
-        found = Measure(function, column, type_)
+        if len(path) > HOPS_MAX:
+            raise GatewayError("LIMIT_EXCEEDED", f"A total is taken along more than {HOPS_MAX} relationships.")
+        found = Measure(function, column, type_, path)
         if found not in self.measures:
             self.measures.append(found)
         return f"m{self.measures.index(found)}"
@@ -185,11 +190,21 @@ class _Binding:
                 case "key":
                     parts.extend(self._key_conditions(self.product, (), inner))
                 case _:
-                    for column_name, tests in inner.items():
-                        column = self.product.column_by_graphql_name[column_name]
-                        slot = self._measure(name, column)
-                        parts.extend(_comparisons(slot, column_name, self.measures[int(slot[1:])].type, tests))
+                    parts.extend(self._total_conditions(name, self.product, (), inner))
         return conjunction(*parts) if parts else TRUE
+
+    def _total_conditions(self, function: str, product: Product, path: Path, value: Mapping[str, Any]) -> list[Predicate]:
+        found: list[Predicate] = []
+        for name, inner in value.items():
+            if inner is None:
+                raise _bad(f"null is no condition for {name}.", "Leave the condition out.")
+            if (column := product.column_by_graphql_name.get(name)) is not None:
+                slot = self._measure(function, column, path)
+                found.extend(_comparisons(slot, name, self.measures[int(slot[1:])].type, inner))
+            else:
+                target = self._partner(product, name)
+                found.extend(self._total_conditions(function, target, (*path, (product.relation_by_name[name], target)), inner))
+        return found
 
     def _key_conditions(self, product: Product, path: tuple[str, ...], value: Mapping[str, Any]) -> list[Predicate]:
         found: list[Predicate] = []
@@ -231,7 +246,12 @@ class _Binding:
         function = name
         name, inner = _only(inner)
         if function in FUNCTIONS:
-            return self._measure(function, product.column_by_graphql_name[name]), inner
+            along: Path = ()
+            while (column := product.column_by_graphql_name.get(name)) is None:
+                target = self._partner(product, name)
+                product, along = target, (*along, (product.relation_by_name[name], target))
+                name, inner = _only(inner)
+            return self._measure(function, column, along), inner
         while (column := product.column_by_graphql_name.get(name)) is None:
             product, path = self._partner(product, name), (*path, name)
             name, inner = _only(inner)
@@ -250,10 +270,11 @@ class _Binding:
 
     def _read(self, pick: Any, path: tuple[str, ...]) -> _Read:
         match pick:
-            case MeasurePick(function=function, column=column):
-                slot = self._measure(function, column)
+            case MeasurePick(function=function, column=column, path=along):
+                slot = self._measure(function, column, along)
                 place = len(self.by) + int(slot[1:])
-                mask = None if column is None or function not in ("min", "max") else self.step.masks.get((self.product.id, column.name))
+                of = along[-1][1] if along else self.product
+                mask = None if column is None or function not in ("min", "max") else self.step.masks.get((of.id, column.name))
                 return self._written(place, self.measures[int(slot[1:])].type, mask)
             case FunctionPick(picks=picks) | KeyPick(picks=picks):
                 return self._object(picks, pick.path if isinstance(pick, KeyPick) else ())

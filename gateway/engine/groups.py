@@ -1,8 +1,9 @@
 """A question for totals -> groups: by the port where it can, else from rows within the scan budget.
 
 Three ways. *Direct*: the port forms the very groups asked for. *Partial*: the port forms groups by foreign key, which are put
-together here by the partners' columns. *Rows*: rows are read, ruled on and added up here. What a row rule narrows is left to the
-port only while its totals are proved (SPEC A6). Every way gives the same groups.
+together here by the partners' columns; totals of those columns count each partner as often as its key occurs. *Rows*: rows are read,
+ruled on and added up here. What a row rule narrows is left to the port only while its totals are proved (SPEC A6). Every way gives
+the same groups.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gateway.catalog.snapshot import Product
 from gateway.engine.asked import Fetched
 from gateway.engine.choice import PARTS_OF, group_lacks
 from gateway.engine.cuts import cutter
-from gateway.engine.grouping import Group, Grouping
+from gateway.engine.grouping import Group, Grouping, Measure
 from gateway.engine.pages import Pages
 from gateway.engine.partners import read_partners
 from gateway.engine.pushdown import rename
@@ -34,6 +35,7 @@ from gateway.errors import GatewayError
 __all__ = ["Parents", "columns_for", "partial_groups", "pushed_groups"]
 
 _COUNT = Scalar(Kind.LONG)
+_ROWS = Measure("count", None, _COUNT)
 _ROWS_AT_ONCE = 1_000
 _ROWS_GROUPED_AT_ONCE = 250
 
@@ -48,16 +50,12 @@ class Parents:
 
 def columns_for(product: Product, grouping: Grouping, parents: Parents) -> frozenset[int]:
     """Say which columns of the product's rows totals need."""
-    names = {*parents.columns, *_foreign(grouping)}
+    names = {*parents.columns, *grouping.foreign}
     names |= {term.column.name for term in grouping.by if not term.path}
-    names |= {it.column.name for it in grouping.measures if it.column is not None}
+    names |= {it.column.name for it in grouping.measures if it.column is not None and not it.path}
     if grouping.protected and (subject := product.contract.subject) is not None:
         names.add(subject.column)
     return frozenset(product.index_by_name[name] for name in names)
-
-
-def _foreign(grouping: Grouping) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for term in grouping.by if term.path for name in term.path[0][0].own_columns))
 
 
 async def pushed_groups(
@@ -71,7 +69,7 @@ async def pushed_groups(
     capabilities, wanted = pages.port.capabilities, pages.wanted(grouping.asked)
     if wanted == FALSE:
         return {}
-    if grouping.protected or any(term.path for term in grouping.by) or not _can(pages, grouping, parents, wanted):
+    if grouping.protected or grouping.paths or not _can(pages, grouping, parents, wanted):
         return None
     names = [(it, _name(pages.product, at)) for at, it in enumerate(grouping.measures)]
     aggregates = [Aggregate(it.function, it.column.name if it.column else None, name) for it, name in names]
@@ -98,8 +96,9 @@ async def partial_groups(
     if wanted == FALSE:
         return {}
     own = [term for term in grouping.by if not term.path]
-    foreign = _foreign(grouping)
-    distinct = tuple(dict.fromkeys(it.column.name for it in grouping.measures if it.function == "countDistinct" and it.column is not None))
+    foreign = grouping.foreign
+    told_apart = [it for it in grouping.measures if it.function == "countDistinct" and not it.path]
+    distinct = tuple(dict.fromkeys(it.column.name for it in told_apart if it.column is not None))
     found: dict[Key, States] | None = None
     if foreign and not grouping.protected and _can(pages, grouping, parents, wanted, partial=True):
         found = await _from_partials(pages, grouping, parents, wanted, foreign=foreign, distinct=distinct)
@@ -119,7 +118,9 @@ async def partial_groups(
         if len(keys) % _ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
         into = groups.setdefault(key[:size], {})
-        whole = related.key(key[size:start], key[start : start + len(foreign)])
+        lead = key[start : start + len(foreign)]
+        whole = related.key(key[size:start], lead)
+        related.measure(states, lead)
         if (known := into.get(whole)) is None:
             into[whole] = states
         else:
@@ -183,7 +184,7 @@ async def _walked(pages: Pages, read: Read, grouping: Grouping, parents: Parents
                     yield key, _reader(pages, values)
             if enough is not None and len(seen) >= enough:
                 return
-    if not grouping.by and not parents.keys and not seen:
+    if not read.group_by and not seen:
         raise pages.invalid("no totals")
     await let_go(seen)
 
@@ -210,7 +211,9 @@ async def _from_partials(
 ) -> dict[Key, States]:
     """Read groups by own keys, foreign keys and, where values are to be told apart, those; so that they can be put together."""
     asked: dict[tuple[str, str | None], Aggregate] = {}
-    for it in grouping.measures:
+    # Of totals along paths, how often each foreign key occurs is all that the port can tell.
+    measures = [_ROWS if it.path else it for it in grouping.measures]
+    for it in measures:
         column = None if it.column is None else it.column.name
         if it.function != "countDistinct":
             for function in PARTS_OF.get(it.function, (it.function,)):
@@ -224,7 +227,7 @@ async def _from_partials(
     async for key, values in _walked(pages, read, grouping, parents):
         cells = dict(zip(distinct, key[size:], strict=True))
         states = []
-        for it in grouping.measures:
+        for it in measures:
             column = None if it.column is None else it.column.name
             of = None if it.column is None else it.column.type
             if it.function == "countDistinct":
@@ -265,14 +268,14 @@ async def _from_rows(
         if parents.keys:
             fetched = await read_partners(pages, parents.columns, parents.keys, asked=grouping.asked)
             note(fetched)
-            _refuse_bad(pages, fetched.rows, fetched.bad)
+            pages.refuse_bad(fetched.rows, fetched.bad)
             for start in range(0, len(fetched.rows), _ROWS_AT_ONCE):
                 table.add(fetched.rows[start : start + _ROWS_AT_ONCE])
                 await asyncio.sleep(0)
         else:
 
             def take(rows: list[Any], fetched: Fetched) -> None:
-                _refuse_bad(pages, rows, fetched.bad)
+                pages.refuse_bad(rows, fetched.bad)
                 fetched.bad.clear()
                 table.add(rows)
 
@@ -284,11 +287,3 @@ async def _from_rows(
 
 def _cut_cell(cell: Callable[[Any], Any], cut: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda row: cut(cell(row))
-
-
-def _refuse_bad(pages: Pages, rows: Sequence[Any], bad: Sequence[tuple[Any, int]]) -> None:
-    """Refuse to total cells that are not there: that would be of a part."""
-    served = set(map(id, rows)) if bad else set[int]()
-    for row, index in bad:
-        if id(row) in served and index in pages.visible:
-            raise pages.invalid(f"{pages.product.columns[index].graphql_name} does not keep its type in some rows")

@@ -167,8 +167,11 @@ def _is_sorted(step: ConnectionStep, asked: Asked, option: Option) -> bool:
 
 
 def _grouped(step: Step, grouping: Grouping, option: Option) -> Iterator[str]:
-    totals = [f"{it.function} {it.column.name}" if it.column else it.function for it in grouping.measures]
+    totals = [f"{it.function} {'.'.join((*names_of(it.path), it.column.name))}" if it.column else it.function for it in grouping.measures]
     yield f"totals: {', '.join(totals) or 'none'} ({'from rows' if _is_from_rows(option) else 'by the port'})"
+    related = dict.fromkeys(product.id for path in grouping.paths for _, product in path)
+    if related:
+        yield f"partners: grouped by foreign key first, then put together by one look-up each in {', '.join(related)}"
     if not grouping.by:
         return
     keys = []
@@ -176,9 +179,6 @@ def _grouped(step: Step, grouping: Grouping, option: Option) -> Iterator[str]:
         cut = f" cut to {term.part}{f' in {term.zone}' if term.zone else ''}" if term.part else ""
         keys.append(".".join((*names_of(term.path), term.column.name)) + cut)
     yield f"by: {', '.join(keys)}"
-    related = dict.fromkeys(product.id for term in grouping.by for _, product in term.path)
-    if related:
-        yield f"partners: grouped by foreign key first, then put together by one look-up each in {', '.join(related)}"
     names = {f"k{at}": key for at, key in enumerate(keys)} | {f"m{at}": total for at, total in enumerate(totals)} | {"r": "remainder"}
     how = "here" if option.lacks or related or step.target else "pushed"
     if grouping.having != TRUE:
@@ -217,7 +217,7 @@ def calls(cost: PartCost, bound: Bound) -> int:
         return 0
     if cost.part.is_totals:
         grouping: Grouping = bound[step.path]
-        paths = {names_of(term.path[:size]) for term in grouping.by for size in range(1, len(term.path) + 1)}
+        paths = {names_of(path[:size]) for path in grouping.paths for size in range(1, len(path) + 1)}
         return 1 + len(paths)
     if not isinstance(step, ConnectionStep) or not step.counts or options[0].work is Work.SCAN:
         return 1

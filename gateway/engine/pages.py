@@ -222,6 +222,13 @@ class Pages:
         fetched.dropped += len(rows) - len(kept)
         return kept
 
+    def refuse_bad(self, rows: Sequence[Any], bad: Sequence[tuple[Any, int]]) -> None:
+        """Refuse to total cells that are not there: that would be of a part. **Raises** UPSTREAM_INVALID."""
+        served = set(map(id, rows)) if bad else set[int]()
+        for row, index in bad:
+            if id(row) in served and index in self.visible:
+                raise self.invalid(f"{self.product.columns[index].graphql_name} does not keep its type in some rows")
+
     # -- refusals ----------------------------------------------------------------------------------------------------------
 
     def _refusal(self, error: PortRefusedError, *, resumes: bool) -> GatewayError:

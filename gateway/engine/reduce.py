@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from contracts.fields import FieldType, Kind, Scalar
 
-__all__ = ["State", "fits", "of_partial", "state_of"]
+__all__ = ["State", "fits", "of_partial", "of_repeated", "state_of"]
 
 _EXACT = Context(prec=400)
 _DIGITS_MAX = 38
@@ -216,6 +216,21 @@ def state_of(function: str, type_: FieldType, of: FieldType | None) -> State:
         return _FloatSum() if function == "sum" else _FloatAverage()
     assert isinstance(type_, Scalar)
     return _Sum(type_) if function == "sum" else _Average(type_)
+
+
+def of_repeated(function: str, type_: FieldType, of: FieldType | None, cell: Any, times: int) -> State:
+    """Make the state that so many cells of one value come to; null cells come to nothing."""
+    state: Any = state_of(function, type_, of)
+    if cell is None or not times:
+        return state  # type: ignore[no-any-return]
+    if isinstance(state, _FloatSum):
+        state.cells, state.count = [cell * times], times
+    elif isinstance(state, _Sum):
+        state.total = _EXACT.multiply(cell, times) if isinstance(cell, Decimal) else cell * times
+        state.count = times
+    else:
+        state.add([cell])
+    return state  # type: ignore[no-any-return]
 
 
 def of_partial(function: str, type_: FieldType, of: FieldType | None, total: Any, count: int) -> State:

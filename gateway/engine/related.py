@@ -15,11 +15,13 @@ from gateway.catalog.snapshot import Product, Relation
 from gateway.engine.asked import Asked, Fetched
 from gateway.engine.cells import Cells
 from gateway.engine.cuts import cutter
-from gateway.engine.grouping import Grouping, Path, Term, names_of
+from gateway.engine.grouping import Grouping, Measure, Path, Term, names_of
 from gateway.engine.lists import full_order
 from gateway.engine.pages import Pages
 from gateway.engine.partners import read_partners, sorter
 from gateway.engine.ports import Ports
+from gateway.engine.reduce import of_repeated
+from gateway.engine.table import States
 
 __all__ = ["OpenPartner", "Related"]
 
@@ -30,13 +32,23 @@ OpenPartner = Callable[[Path, frozenset[str]], Ports]
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """What the terms of a grouping come to: ``readers`` take (own key cells, foreign key cells) to a key."""
+    """What the paths of a grouping lead to: ``readers`` take (own key cells, foreign key cells) to a key.
+
+    ``measures``: totals along paths, by their places, and what takes foreign key cells to the partner's.
+    """
 
     readers: tuple[Callable[[Key, Key], Any], ...]
+    measures: tuple[tuple[int, Measure, Callable[[Key, Key], Any]], ...] = ()
 
     def key(self, own: Key, foreign: Key) -> Key:
         """Give the key of a group."""
         return tuple([read(own, foreign) for read in self.readers])
+
+    def measure(self, states: States, foreign: Key) -> None:
+        """Turn the row counts that stand for totals along paths into those totals."""
+        for place, it, read in self.measures:
+            of = None if it.column is None else it.column.type
+            states[place] = of_repeated(it.function, it.type, of, read((), foreign), states[place].value())
 
     @staticmethod
     async def of(grouping: Grouping, foreign: tuple[str, ...], keys: Iterable[Key], open_partner: OpenPartner) -> Related:
@@ -53,14 +65,15 @@ class Related:
             else:
                 readers.append(_of_own(own))
                 own += 1
-        return Related(tuple(readers))
+        measures = [(at, it, _of_partner(it, rows[names_of(it.path)])) for at, it in enumerate(grouping.measures) if it.path]
+        return Related(tuple(readers), tuple(measures))
 
 
 def _prefixes(grouping: Grouping) -> list[Path]:
     found: dict[tuple[str, ...], Path] = {}
-    for term in grouping.by:
-        for size in range(1, len(term.path) + 1):
-            found.setdefault(names_of(term.path[:size]), term.path[:size])
+    for path in grouping.paths:
+        for size in range(1, len(path) + 1):
+            found.setdefault(names_of(path[:size]), path[:size])
     return list(found.values())
 
 
@@ -77,9 +90,9 @@ async def _follow(
     columns = set(relation.target_columns)
     if not _is_unique(product, relation):
         columns.update(product.primary_key)
-    for term in grouping.by:
-        if len(term.path) >= len(path) and names_of(term.path[: len(path)]) == names_of(path):
-            columns.update((term.column.name,) if len(term.path) == len(path) else term.path[len(path)][0].own_columns)
+    for it in grouping.ends:
+        if it.column is not None and len(it.path) >= len(path) and names_of(it.path[: len(path)]) == names_of(path):
+            columns.update((it.column.name,) if len(it.path) == len(path) else it.path[len(path)][0].own_columns)
     leads: dict[Key, Key] = {}
     if len(path) == 1:
         places = [foreign.index(name) for name in relation.own_columns]
@@ -103,6 +116,7 @@ async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[K
     else:
         found = await ports.do(Use.TOTALS, lambda pages, asked: _scanned(pages, asked, columns))
     rows = found.rows
+    pages.refuse_bad(rows, found.bad)
     if not _is_unique(pages.product, relation):
         # Of several partners the first counts, whatever order the port has.
         rows.sort(key=sorter(pages, full_order(pages.product, ())))
@@ -128,9 +142,10 @@ def _of_own(place: int) -> Callable[[Key, Key], Any]:
     return lambda own, _foreign: own[place]
 
 
-def _of_partner(term: Term, rows: dict[Key, Any]) -> Callable[[Key, Key], Any]:
+def _of_partner(term: Term | Measure, rows: dict[Key, Any]) -> Callable[[Key, Key], Any]:
+    assert term.column is not None
     cell = _cell(term.path[-1][1], term.column.name)
-    cut = None if term.part is None else cutter(term.column.type, term.part, term.zone)
+    cut = cutter(term.column.type, term.part, term.zone) if isinstance(term, Term) and term.part is not None else None
 
     def read(_own: Key, foreign: Key) -> Any:
         row = rows.get(foreign)

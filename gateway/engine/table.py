@@ -20,10 +20,14 @@ States = list[State]
 _COUNT = Scalar(Kind.LONG)
 
 
-def begun(grouping: Grouping) -> States:
-    """Begin the totals of one group: one state per measure, then one per protected column that counts its subjects."""
+def begun(grouping: Grouping, *, by_key: bool = False) -> States:
+    """Begin the totals of one group: one state per measure, then one per protected column that counts its subjects.
+
+    ``by_key``: while partners are not known yet, of totals along a path only the rows are counted.
+    """
     counted = "countDistinct" if grouping.has_subjects else "count"
-    return [_state(it) for it in grouping.measures] + [state_of(counted, _COUNT, None) for _ in grouping.protected]
+    states = [state_of("count", _COUNT, None) if by_key and it.path else _state(it) for it in grouping.measures]
+    return states + [state_of(counted, _COUNT, None) for _ in grouping.protected]
 
 
 def _state(measure: Measure) -> State:
@@ -50,7 +54,7 @@ class Table:
         self.groups: dict[Key, States] = {}
         self._grouping = grouping
         self._key_of = _keyed(keys)
-        measured = [None if it.column is None else cells.of(it.column.name) for it in grouping.measures]
+        measured = [None if it.column is None or it.path else cells.of(it.column.name) for it in grouping.measures]
         self._cells: list[Cell | None] = [*measured, *(_subject(cells, name) for name in grouping.protected)]
 
     def add(self, rows: Iterable[Any]) -> None:
@@ -62,7 +66,7 @@ class Table:
         for key, members in buckets.items():
             states = self.groups.get(key)
             if states is None:
-                states = self.groups[key] = begun(self._grouping)
+                states = self.groups[key] = begun(self._grouping, by_key=True)
             for state, cell in zip(states, self._cells, strict=True):
                 state.add(members if cell is None else [value for row in members if (value := cell(row)) is not None])
 

@@ -32,8 +32,8 @@ def rule_totals(
     found: list[Protected] = []
     least: dict[str, int] = {}
     for measure, path in measures_of(pick):
-        if measure.column is None:
-            continue
+        if measure.column is None or measure.path:
+            continue  # along paths `unclear_along` rules, with what else follows them
         field = fields[measure.column.name]
         if is_open(field):
             continue
@@ -53,8 +53,16 @@ def veiled_in(
 ) -> Iterator[tuple[tuple[str, ...], Column, Product, ProductRuling, FieldRuling]]:
     """List what an answer shows under a mask: keys and least and greatest values, each with its path and whose it is."""
     for measure, path in measures_of(pick):
-        if measure.column is not None and measure.function in ("min", "max") and measure.column.name in pick.veiled:
-            yield path, measure.column, product, ruling, pick.veiled[measure.column.name]
+        if measure.column is None or measure.function not in ("min", "max"):
+            continue
+        if not measure.path:
+            if (field := pick.veiled.get(measure.column.name)) is not None:
+                yield path, measure.column, product, ruling, field
+            continue
+        target = measure.path[-1][1]
+        field = ruling_of(target).field(measure.column.name)
+        if is_open(field) and not is_clear(field):
+            yield path, measure.column, target, ruling_of(target), field
     for key in pick.picks:
         if isinstance(key, KeyPick):
             yield from _veiled_keys(key, (*pick.path, key.key), pick, ruling, ruling_of)

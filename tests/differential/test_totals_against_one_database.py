@@ -123,6 +123,31 @@ PAIRS: dict[str, tuple[str, str]] = {
             "'%Y-%m-%dT%H:%M:%SZ') AS d, count(*) FROM orders GROUP BY d ORDER BY d DESC"
         ),
     ),
+    "what was ordered and paid by method, each order as often as it was paid": (
+        (
+            "{payment{payments{groups(by:[{field:METHOD}], orderBy:[{sum:{order:{total:DESC}}}]){key{method} count"
+            " sum{amount order{total}} avg{order{total}} min{order{day}} countDistinct{order{customer{country}}}}}}}"
+        ),
+        (
+            "SELECT method, count(*), sum(amount), sum(total) AS t, CAST(sum(total) / count(total) AS DECIMAL(20,6)), min(day), "
+            "count(DISTINCT country) FROM payments p LEFT JOIN orders o USING (order_id) LEFT JOIN customers c USING (customer_id) "
+            "GROUP BY method ORDER BY t DESC"
+        ),
+    ),
+    "one total of partners over everything that was paid by those from Germany": (
+        (
+            '{payment{payments(where:{order:{customer:{country:{eq:"DE"}}}})'
+            "{aggregate{sum{order{total}} max{order{customer{name}}} count}}}}"
+        ),
+        (
+            "SELECT sum(total), max(name), count(*) FROM payments p LEFT JOIN orders o USING (order_id) "
+            "LEFT JOIN customers c USING (customer_id) WHERE country = 'DE'"
+        ),
+    ),
+    "totals of partners over no rows": (
+        '{payment{payments(where:{method:{eq:"GOLD"}}){aggregate{sum{order{total}} countDistinct{order{customer{name}}} count}}}}',
+        "SELECT NULL, 0, 0",
+    ),
     "friends by their friend's country, without those who are hidden by having": (
         (
             "{customer{customers{groups(by:[{path:[FRIEND], field:COUNTRY}], having:{not:{key:{friend:{country:{isNull:true}}}}},"
@@ -164,6 +189,25 @@ async def test_nested_totals_are_those_of_each_parent(mesh: tuple[Asked, duckdb.
         assert [leaves(it) for it in node["orders"]["groups"]] == connection.execute(groups).fetchall()
 
 
+async def test_nested_totals_of_partners_are_those_of_each_parent(mesh: tuple[Asked, duckdb.DuckDBPyConnection]) -> None:
+    asked, connection = mesh
+    answer = await asked.ask(
+        ANALYST,
+        "{order{orders(first:1000){nodes{orderId payments{aggregate{sum{order{total}} min{order{customer{name}}}}"
+        " groups(by:[{field:METHOD}]){key{method} max{order{customer{country}}}}}}}}}",
+    )
+    assert answer.errors == []
+    for node in answer.data["order"]["orders"]["nodes"]:
+        rows = (
+            "FROM payments p LEFT JOIN orders o USING (order_id) LEFT JOIN customers c USING (customer_id) "
+            f"WHERE p.order_id = '{node['orderId']}'"
+        )
+        total, name = connection.execute(f"SELECT sum(total), min(name) {rows}").fetchall()[0]
+        assert leaves(node["payments"]["aggregate"]) == (_wire(total), name)
+        groups = f"SELECT method, max(country) {rows} GROUP BY method ORDER BY method NULLS LAST"
+        assert [leaves(it) for it in node["payments"]["groups"]] == connection.execute(groups).fetchall()
+
+
 @pytest.mark.parametrize("level", [0, 1])
 async def test_totals_are_the_same_over_the_wire(level: int) -> None:
     world = shop()
@@ -200,12 +244,18 @@ TOTALS = {
     "sum { total }": ("sum: {total: %s}", "sum(total)"),
     "min { day }": ("min: {day: %s}", "min(day)"),
     "max { total }": ("max: {total: %s}", "max(total)"),
+    "countDistinct { customer { country } }": ("countDistinct: {customer: {country: %s}}", "count(DISTINCT country)"),
+    "max { customer { name } }": ("max: {customer: {name: %s}}", "max(name)"),
+    "min { customer { friend { country } } }": ("min: {customer: {friend: {country: %s}}}", "min(f_country)"),
 }
 HAVING = {
     "{count: {gte: 3}}": "count(*) >= 3",
     '{sum: {total: {lt: "6"}}}': "sum(total) < 6",
     "{or: [{countDistinct: {status: {eq: 1}}}, {count: {eq: 2}}]}": "(count(DISTINCT status) = 1 OR count(*) = 2)",
     '{not: {max: {total: {gte: "3"}}}}': "NOT max(total) >= 3",
+    "{countDistinct: {customer: {name: {gt: 1}, friend: {country: {gte: 1}}}}}": (
+        "(count(DISTINCT name) > 1 AND count(DISTINCT f_country) >= 1)"
+    ),
 }
 WHERE = {
     "": "TRUE",
