@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from contracts.fields import FieldType, Kind, Scalar
-from contracts.predicates import FALSE, TRUE, Among, And, Compare, Not, Operator, Or, Predicate, conjunction, disjunction
+from contracts.predicates import FALSE, TRUE, Among, And, Compare, Not, Operator, Or, Predicate, columns_of, conjunction, disjunction
 from domain_adapters.values import emitter_of, parser_of
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import LinkStep
 
-__all__ = ["Key", "Link", "as_own_keys", "filled", "link_of", "links_of", "shape_of_links", "weakened"]
+__all__ = ["Key", "Link", "as_own_keys", "columns_in", "filled", "link_of", "links_of", "shape_of_links", "weakened"]
 
 Key = tuple[Any, ...]
 
@@ -57,6 +57,18 @@ def links_of(predicate: Predicate) -> Iterator[Link]:
                 yield from links_of(part)
         case Not(part=part):
             yield from links_of(part)
+
+
+def columns_in(predicate: Predicate) -> frozenset[str]:
+    """Name every own column that the condition reads, those of its links' keys included."""
+    match predicate:
+        case Compare(value=Link() as link):
+            return frozenset(link.own_columns)
+        case And(parts=parts) | Or(parts=parts):
+            return frozenset().union(*map(columns_in, parts))
+        case Not(part=part):
+            return columns_in(part)
+    return columns_of(predicate)
 
 
 def shape_of_links(predicate: Predicate) -> tuple[int, int]:

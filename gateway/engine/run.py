@@ -7,7 +7,7 @@ depend on the operation alone, but for chunking.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -30,6 +30,7 @@ from gateway.engine.partners import Key, beyond, count_partners, place_of, read_
 from gateway.engine.portions import Portions, sort_each
 from gateway.engine.ports import Ports
 from gateway.engine.semijoins import Semijoins
+from gateway.engine.sifting import sifted
 from gateway.engine.tasks import both, in_turns, together
 from gateway.engine.totals import Totals
 from gateway.errors import GatewayError
@@ -124,10 +125,18 @@ class Run:
         return shaped
 
     async def _fetched(self, step: ConnectionStep, bound: Bound) -> Fetched:
-        return Fetched([]) if step.is_bare else await self.open(step).do(Use.LIST, read_list, await self.asked(step, bound))
+        if step.is_bare:
+            return Fetched([])
+        ports, asked = self.open(step), open_place(bound, self.cursors)
+        if step.links:
+            known = await self.semijoins.partly(step, asked)
+            if known.open:
+                return await sifted(step, asked, self.semijoins, known)
+            asked = replace(asked, where=known.rest)
+        return await ports.do(Use.LIST, read_list, asked)
 
     async def asked(self, step: ConnectionStep, bound: Bound) -> Asked:
-        """Give the question of a list at the root, ready to be read."""
+        """Give the question of a list that is read whole, ready to be read."""
         asked = open_place(bound, self.cursors)
         return await self.semijoins.resolved(step, asked) if step.links else asked
 

@@ -8,7 +8,7 @@ is bounded by ``keys_max`` and the scan budget. Rejects with LIMIT_EXCEEDED wher
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from gateway.compiler.executable import Step
 from gateway.engine.asked import Asked, Fetched
 from gateway.engine.decode import Page
 from gateway.engine.findings import Findings
-from gateway.engine.links import Key, Link, as_own_keys, filled, links_of, weakened
+from gateway.engine.links import Key, Link, as_own_keys, columns_in, filled, links_of, weakened
 from gateway.engine.pages import Pages, Walk
 from gateway.engine.partners import read_partners
 from gateway.engine.ports import Ports
@@ -29,7 +29,7 @@ from gateway.engine.pushdown import can_push
 from gateway.engine.tasks import together
 from gateway.errors import GatewayError
 
-__all__ = ["Semijoins"]
+__all__ = ["Partly", "Semijoins"]
 
 _PROBE_PAGES = 1
 _COUNT = Aggregate("count", None, "n")
@@ -39,79 +39,126 @@ Parents = tuple[tuple[str, ...], tuple[Key, ...]]
 _AT_ROOT: Parents = ((), ())
 
 
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """A condition and what is known of its links. ``open``: those that meet too many keys from either side, and the refusal of each."""
+
+    where: Predicate
+    found: Mapping[Link, list[Key]] = field(default_factory=dict)
+    open: Mapping[Link, GatewayError] = field(default_factory=dict)
+
+    @property
+    def rest(self) -> Predicate:
+        """What is known of the condition: links that are open only narrow it further."""
+        return weakened(self.where, self.found)
+
+    def columns(self, product: Product) -> frozenset[int]:
+        """Say which columns of its rows tell, with the keys of partners, whether the condition holds."""
+        return frozenset(product.index_by_name[name] for name in columns_in(self.where)) if self.open else frozenset()
+
+
 @dataclass(slots=True)
 class Semijoins:
     """Finds the keys of one request's links, each once."""
 
     open: Callable[[Step], Ports]
     findings: Findings
-    _inner: dict[Link, _Keys] = field(default_factory=dict)
-    _known: dict[Any, Predicate | GatewayError] = field(default_factory=dict)
+    _inner: dict[Link, _Inner] = field(default_factory=dict)
+    _known: dict[Any, Partly | GatewayError] = field(default_factory=dict)
     _locks: dict[Any, asyncio.Lock] = field(default_factory=dict)
 
     async def resolved(self, step: Step, asked: Asked, parents: Parents = _AT_ROOT) -> Asked:
-        """Give a question without links. ``parents``: whose lists are asked for, key columns and keys; none at the root."""
+        """Give a question without links. ``parents``: whose lists are asked for, key columns and keys; none at the root.
+
+        **Raises** `GatewayError` LIMIT_EXCEEDED, PORT_CANNOT where a link cannot be resolved.
+        """
+        known = await self.partly(step, asked, parents)
+        if known.open:
+            raise self.refusal_of(known)
+        return replace(asked, where=known.rest)
+
+    def refusal_of(self, known: Partly) -> GatewayError:
+        """Say why a condition with open links cannot be resolved."""
+        return _again(next(iter(known.open.values())))
+
+    async def partly(self, step: Step, asked: Asked, parents: Parents = _AT_ROOT) -> Partly:
+        """Find out what can be known of a question's condition before its rows are."""
         if next(links_of(asked.where), None) is None:
-            return asked
+            return Partly(asked.where)
         place = (step.product.id, asked.where, asked.since, parents)
         # Totals and rows of one list ask side by side, mostly the same: what one finds the other has.
         async with self._locks.setdefault(place, asyncio.Lock()):
             found = self._known.get(place)
             if found is None:
                 try:
-                    found = await self._resolved(step, asked, parents)
+                    found = await self._partly(step, asked, parents)
                 except GatewayError as error:
                     found = error
                 self._known[place] = found
         if isinstance(found, GatewayError):
-            # One for each part that fails: an error has one path.
-            raise GatewayError(found.code.name, found.message, hint=found.hint, **found.extensions)
-        return replace(asked, where=found)
+            raise _again(found)
+        return found
 
-    async def _resolved(self, step: Step, asked: Asked, parents: Parents) -> Predicate:
+    async def kept(self, pages: Pages, rows: list[Any], known: Partly) -> list[Any]:
+        """Keep those rows that satisfy a condition with open links: by looking up the partners of these rows."""
+        keys = dict(known.found)
+        for link in known.open:
+            own = _keys_in(pages, link.own_columns, rows)
+            keys[link] = as_own_keys(link, await self._among(link, own), pages.product) if own else []
+        passes = pages.cells.passes(filled(known.where, keys))
+        return rows if passes is None else list(filter(passes, rows))
+
+    async def _partly(self, step: Step, asked: Asked, parents: Parents) -> Partly:
         links = list(dict.fromkeys(links_of(asked.where)))
         begun = await together([self._begun(link) for link in links])
-        found = {link: inner.owned(link, step.product) for link, inner in zip(links, begun, strict=True) if inner.is_whole}
+        found = {link: it.keys.owned(link, step.product) for link, it in zip(links, begun, strict=True) if it.keys and it.keys.is_whole}
+        refused: dict[Link, GatewayError] = {}
         for link, inner in zip(links, begun, strict=True):
             if link not in found:
                 rest = replace(asked, where=weakened(asked.where, found))
-                found[link] = await self._met(step, rest, link, inner, parents)
-        return filled(asked.where, found)
+                try:
+                    found[link] = await self._met(step, rest, link, inner, parents)
+                except GatewayError as error:
+                    if error.code.name not in ("LIMIT_EXCEEDED", "PORT_CANNOT"):
+                        raise
+                    refused[link] = error
+        return Partly(asked.where, found, refused)
 
-    async def _begun(self, link: Link) -> _Keys:
+    async def _begun(self, link: Link) -> _Inner:
         """Read the first of the partners that match."""
         async with self._locks.setdefault(link, asyncio.Lock()):
-            if (known := self._inner.get(link)) is not None:
-                return known
-            asked = Asked(where=link.where)
-            if next(links_of(link.where), None) is not None:
-                asked = Asked(where=await self._resolved(link.step, asked, _AT_ROOT))
-            keys = self._inner[link] = _Keys(self.open(link.step), link.target_columns, asked, self.findings)
-            await keys.read(pages=_PROBE_PAGES)
-            return keys
+            if (found := self._inner.get(link)) is None:
+                known = Partly(link.where)
+                if next(links_of(link.where), None) is not None:
+                    known = await self._partly(link.step, Asked(where=link.where), _AT_ROOT)
+                keys = None
+                if not known.open:
+                    keys = _Keys(self.open(link.step), link.target_columns, Asked(where=known.rest), self.findings)
+                    await keys.read(pages=_PROBE_PAGES)
+                found = self._inner[link] = _Inner(known, keys)
+            return found
 
-    async def _met(self, step: Step, rest: Asked, link: Link, inner: _Keys, parents: Parents) -> list[Key]:
+    async def _met(self, step: Step, rest: Asked, link: Link, inner: _Inner, parents: Parents) -> list[Key]:
         """Find the keys that rows and partners share, from the side that has fewer."""
         product = step.product
         ports = self.open(replace(step, columns=frozenset(product.index_by_name[name] for name in link.own_columns)))
         keys_max = ports.pages.budget.bounds.keys_max
+        outer: list[Key] | None
         if parents != _AT_ROOT:
-            await inner.read()
-            if inner.is_whole:
+            if await inner.whole():
                 return inner.owned(link, product)
-            outer: list[Key] | None = await self._of_parents(ports, link, rest, parents)
+            outer = await self._of_parents(ports, link, rest, parents)
         else:
             keys = _Keys(ports, link.own_columns, rest, self.findings)
             await keys.read(pages=_PROBE_PAGES)
             if not keys.is_whole:
-                await inner.read()
-                if inner.is_whole:
+                if await inner.whole():
                     return inner.owned(link, product)
                 await keys.read()
             outer = list(keys.found) if keys.is_whole else None
         if outer is None or len(outer) > keys_max:
             raise inner.refusal or _too_many(step, link, keys_max)
-        return as_own_keys(link, await self._among(link, inner.asked, outer), product)
+        return as_own_keys(link, await self._among(link, outer), product)
 
     async def _of_parents(self, ports: Ports, link: Link, rest: Asked, parents: Parents) -> list[Key]:
         columns, keys = parents
@@ -119,12 +166,45 @@ class Semijoins:
         self.findings.note(ports.product, fetched)
         return _keys_in(ports.pages, link.own_columns, fetched.rows)
 
-    async def _among(self, link: Link, asked: Asked, keys: list[Key]) -> list[Key]:
+    async def _among(self, link: Link, keys: list[Key]) -> list[Key]:
         """Find which of ``keys`` have a partner that matches."""
-        ports, columns = self.open(link.step), link.target_columns
+        known, columns = self._inner[link].known, link.target_columns
+        ports = self.open(replace(link.step, columns=link.step.columns | known.columns(link.step.product)))
+        asked = Asked(where=known.rest)
         fetched = await ports.do(Use.LOOKUP, lambda pages, asked: read_partners(pages, columns, keys, asked=asked), asked, keys=columns)
         self.findings.note(ports.product, fetched)
-        return _keys_in(ports.pages, columns, fetched.rows)
+        rows = await self.kept(ports.pages, fetched.rows, known) if known.open else fetched.rows
+        return _keys_in(ports.pages, columns, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inner:
+    """The partners' side of a link. ``keys`` None: its own condition has open links."""
+
+    known: Partly
+    keys: _Keys | None
+
+    async def whole(self) -> bool:
+        """Read all keys, if they can be known and are not too many."""
+        if self.keys is None:
+            return False
+        await self.keys.read()
+        return self.keys.is_whole
+
+    def owned(self, link: Link, product: Product) -> list[Key]:
+        """Give the keys as values of the own columns of ``product``."""
+        assert self.keys is not None
+        return self.keys.owned(link, product)
+
+    @property
+    def refusal(self) -> GatewayError | None:
+        """Why no more keys can be read, where that is not their number."""
+        return self.keys.refusal if self.keys is not None else None
+
+
+def _again(refusal: GatewayError) -> GatewayError:
+    """Make a refusal for one more part that fails: an error has one path."""
+    return GatewayError(refusal.code.name, refusal.message, hint=refusal.hint, **refusal.extensions)
 
 
 def _keys_in(pages: Pages, columns: tuple[str, ...], rows: list[Any]) -> list[Key]:

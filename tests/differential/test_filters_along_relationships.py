@@ -146,22 +146,28 @@ async def _check_list(asked: Asked, connection: duckdb.DuckDBPyConnection, drawi
     ).fetchall()
     variables: dict[str, Any] = {"where": where, "more": more}
     found: list[str] = []
+    refused = False
     while True:
         answer = await asked.ask(ANALYST, WALK, None, variables)
-        if answer.errors:
-            assert {it["extensions"]["code"] for it in answer.errors} <= {"LIMIT_EXCEEDED", "PORT_CANNOT"}, answer.errors
-            return False
+        refused = refused or bool(answer.errors)
+        assert {it["extensions"]["code"] for it in answer.errors} <= {"LIMIT_EXCEEDED", "PORT_CANNOT"}, answer.errors
         page = answer.data["order"]["orders"]
+        if page is None:
+            return False
+        # Rows may be there where their number and totals are more than can be found.
         found += [it["orderId"] for it in page["nodes"]]
-        assert page["totalCount"] == len(expected) == page["aggregate"]["count"]
+        assert page["totalCount"] == len(expected) or refused
         assert sums is not None
-        assert page["aggregate"]["sum"]["total"] == (None if sums[1] is None else str(sums[1]))
-        assert [(it["key"]["status"], it["count"]) for it in page["groups"]] == groups
+        if page["aggregate"] is not None:
+            assert page["aggregate"]["count"] == len(expected)
+            assert page["aggregate"]["sum"]["total"] == (None if sums[1] is None else str(sums[1]))
+        if page["groups"] is not None:
+            assert [(it["key"]["status"], it["count"]) for it in page["groups"]] == groups
         if not page["pageInfo"]["hasNextPage"]:
             break
         variables["after"] = page["pageInfo"]["endCursor"]
     assert found == expected
-    return True
+    return not refused
 
 
 async def _check_nested(asked: Asked, connection: duckdb.DuckDBPyConnection, drawing: Drawing) -> bool:
