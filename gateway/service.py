@@ -35,6 +35,7 @@ from gateway.slo.alerting.alerts import Alerts, sinks_of
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
 from gateway.slo.upkeep import Upkeep
+from gateway.store.opening import open_store
 
 __all__ = ["Service", "build"]
 
@@ -98,6 +99,8 @@ class Service:
             cadence=cadence,
             timeout_s=slo.timeout_s,
             concurrency=slo.concurrent_max,
+            store=None if settings.store.url is None else open_store(settings.store.url.get_secret_value()),
+            failed=fault,
         )
         metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))
         self.bounds = _bounds(settings)
@@ -153,6 +156,7 @@ class Service:
                 await task
         self._background = []
         await self.alerts.aclose()
+        await self.upkeep.aclose()
         self.answerer.engine.close()
         for ports in self._ports.values():
             await _closed(ports)

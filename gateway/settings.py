@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SloSettings",
+    "StoreSettings",
     "TimeoutSettings",
     "load",
 ]
@@ -257,6 +258,14 @@ class CostSettings(Section):
     weights: dict[str, Weight] = Field({}, description="What a cell costs by type of port, e.g. `rest-api`; 1 unless said.")
 
 
+class StoreSettings(Section):
+    """What replicas share and what outlives a process: SLO history, leases."""
+
+    url: SecretStr | None = Field(
+        None, description="`sqlite:PATH`, or `postgresql://...` for several replicas (extra `postgres`). None: kept in memory only."
+    )
+
+
 class CacheSettings(Section):
     """How much is kept."""
 
@@ -302,6 +311,7 @@ class Settings(Section):
     slo: SloSettings = Field(SloSettings(), description="How products are measured.")
     alerts: AlertSettings = Field(AlertSettings(), description="Who is told of changes of state.")
     cost: CostSettings = Field(CostSettings(), description="What one operation may cost.")
+    store: StoreSettings = Field(StoreSettings(), description="The shared store.")
     cache: CacheSettings = Field(CacheSettings(), description="How much is kept.")
     observe: ObserveSettings = Field(ObserveSettings(), description="Logs, traces, metrics.")
 

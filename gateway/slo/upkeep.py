@@ -18,7 +18,11 @@ from gateway.slo.cadence import Cadence
 from gateway.slo.calls import Calls
 from gateway.slo.drift import Drift
 from gateway.slo.gauge import Gauge
+from gateway.slo.keeping import Keeping
 from gateway.slo.measurer import Measurer, Target
+from gateway.slo.reading import Reading
+from gateway.store.errors import StoreError
+from gateway.store.store import Store
 
 __all__ = ["Measurable", "Upkeep"]
 
@@ -54,6 +58,8 @@ class Upkeep:
         cadence: Cadence,
         timeout_s: float = 5.0,
         concurrency: int = 16,
+        store: Store | None = None,
+        failed: Callable[[str, StoreError], None] = lambda _what, _error: None,
     ) -> None:
         self.calls = Calls()
         self.drift = Drift(self._drifted, time.monotonic)
@@ -65,7 +71,8 @@ class Upkeep:
         self._seen: Mapping[str, Measurable] | None = None
         self._targets: dict[str, Target] = {}
         self._made: dict[str, tuple[Contract, tuple[Port, ...]]] = {}
-        self.measurer = Measurer(board, self._current, concurrency=concurrency)
+        self._kept = None if store is None else Keeping(store, board, clock=clock, failed=failed)
+        self.measurer = Measurer(board, self._current, concurrency=concurrency, owns=self._owns, measured=self._measured)
 
     @property
     def first_round_done(self) -> asyncio.Event:
@@ -78,7 +85,25 @@ class Upkeep:
 
     async def run(self) -> None:
         """Measure until cancelled."""
-        await self.measurer.run()
+        if self._kept is None:
+            await self.measurer.run()
+            return
+        await self._kept.begin()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.measurer.run())
+            group.create_task(self._kept.run())
+
+    async def aclose(self) -> None:
+        """Write what waits to be written, and close the store."""
+        if self._kept is not None:
+            await self._kept.aclose()
+
+    def _owns(self, product: str) -> bool:
+        return self._kept is None or self._kept.owns(product)
+
+    def _measured(self, product: str, readings: Sequence[Reading]) -> None:
+        if self._kept is not None:
+            self._kept.measured(product, readings)
 
     def _current(self) -> Mapping[str, Target]:
         products = self._products()
