@@ -23,6 +23,7 @@ examples:
   meshgate port serve contracts/catalog/order/orders-daily.yaml --mock
   meshgate slo rules contracts/catalog             burn-rate and alerting rules for Prometheus
   meshgate explain query.graphql --role analyst    plan, rulings and upstream calls
+  meshgate slo --watch                             how products keep their promises, live
   meshgate serve --config meshgate.toml
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-__all__ = ["add_options", "claims_of", "value_of"]
+__all__ = ["add_options", "claim", "claims_of", "value_of"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--claim",
         action="append",
         default=[],
-        type=_claim,
+        type=claim,
         metavar="NAME=VALUE",
         help="a further claim; a comma makes a list: countries=DE,FR (countries=DE, is a list of one)",
     )
@@ -33,7 +33,8 @@ def value_of(text: str) -> str | list[str]:
     return [part.strip() for part in text.split(",") if part.strip()] if "," in text else text
 
 
-def _claim(text: str) -> tuple[str, str]:
+def claim(text: str) -> tuple[str, str]:
+    """Read one claim as given on the command line."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

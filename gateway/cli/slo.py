@@ -1,4 +1,4 @@
-"""``meshgate slo rules | dashboard``: what a Prometheus and a Grafana beside the gateway need, from the contracts."""
+"""``meshgate slo``: the board; ``meshgate slo rules | dashboard``: what Prometheus and Grafana need, from the contracts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.cli import slo_board
 from gateway.cli.failure import CommandError, settings_of, told
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ __all__ = ["add"]
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
-    slo = commands.add_parser("slo", help="how well the promises are kept", description="Commands about service level objectives.")
-    below = slo.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    slo = commands.add_parser("slo", help="how well the promises are kept", description="Show the board: how products keep their promises.")
+    slo_board.add_options(slo)
+    below = slo.add_subparsers(title="commands", metavar="COMMAND")
     rules = below.add_parser(
         "rules",
         help="write rules for Prometheus",

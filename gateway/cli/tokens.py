@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gateway.cli import callers
 from gateway.cli.failure import CommandError, settings_of
 
-__all__ = ["add", "demo_token"]
+__all__ = ["add", "demo_token", "signed_for"]
 
 _LIFETIME_S = 12 * 3600
 
@@ -32,6 +32,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def demo_token(role: str, claims: Mapping[str, str], purposes: tuple[str, ...]) -> str:
     """Sign a token for the demo, with claims spelled as on the command line."""
     return _sign([role], callers.claims_of(claims.items()), list(purposes), _key(None))
+
+
+def signed_for(role: str, claims: Iterable[tuple[str, str]], config: Path | None) -> str:
+    """Sign a short-lived token of one role for a command that asks the gateway itself."""
+    return _sign([role], callers.claims_of(claims), [], _key(config), lifetime_s=600)
 
 
 def _run(chosen: argparse.Namespace) -> int:

@@ -129,6 +129,16 @@ def test_every_answer_says_how_good_the_data_in_it_is(demo: RunningDemo, analyst
     assert slo["products"]["payment/payments"]["paths"] == ["order.ordersDaily.nodes.payments"]
 
 
+def test_the_board_in_a_terminal_shows_every_promise_of_the_demo(demo: RunningDemo) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "slo", "--url", demo.url], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.splitlines()
+    assert told[0].split() == ["PRODUCT", "OBJECTIVE", "PROMISE", "FIGURE", "STATE", "BUDGET", "LEFT", "TREND", "OVER", "SOURCE"]
+    assert sum("freshness" in line and "MET" in line for line in told) == 3
+    assert len(told) == 1 + 12 + 2
+    assert told[-1] == "3 products: 0 BREACHED, 0 UNKNOWN, 0 AT_RISK, 3 MET"
+
+
 def test_the_readmes_frames_hold_every_row_that_the_caller_may_see(demo: RunningDemo) -> None:
     code = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert code is not None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -314,3 +316,24 @@ def test_slo_rules_leave_out_a_wrong_contract_and_say_so(capsys: pytest.CaptureF
     assert "there are no contracts there" in err
     status, out, err = said(capsys, "slo", "dashboard", str(tmp_path / "wrong.yaml"))
     assert (status, out) == (1, "")
+
+
+def test_a_gateway_that_does_not_answer_or_is_none_is_said_without_a_traceback(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, _, err = said(capsys, "slo", "--url", "http://127.0.0.1:9")
+    assert (status, "cannot be asked (ConnectError)" in err) == (1, True)
+    (tmp_path / "token").write_text("no token\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answering = threading.Thread(target=_answer_once, args=(server,))
+        answering.start()
+        status, _, err = said(
+            capsys, "slo", "--url", f"http://127.0.0.1:{server.getsockname()[1]}", "--token-file", str(tmp_path / "token")
+        )
+        answering.join()
+    assert (status, "did not answer as a gateway does" in err) == (1, True)
+
+
+def _answer_once(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
