@@ -122,6 +122,7 @@ class Courier:
                 alert = None if waiting is None else await self._alert(subject, waiting, now)
                 if waiting is not None and alert is not None:
                     chosen.append((subject, waiting, alert))
+                await asyncio.sleep(0)  # a whole mesh may change at once; answering goes on between
             if not chosen:
                 return
             async with asyncio.timeout(self._timeout_s):
@@ -134,6 +135,7 @@ class Courier:
             return
         for subject, waiting, alert in chosen:
             await self._settle(subject, waiting, alert)
+            await asyncio.sleep(0)
         self._on_outcome(self._sink.name, "sent", len(chosen))
 
     async def _alert(self, subject: Subject, waiting: _Waiting, now: dt.datetime) -> Alert | None:
