@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from gateway.ports import Probing, opened
 from gateway.settings import ProductSettings, Settings
 from gateway.slo import series
 from gateway.slo.alerting.alerts import Alerts, sinks_of
+from gateway.slo.alerting.told_in_store import ToldInStore
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
 from gateway.slo.upkeep import Upkeep
@@ -90,7 +92,9 @@ class Service:
         slo = settings.slo
         cadence = Cadence(slo.freshness_s, slo.sample_s, slo.sample_rows)
         self.board = Board(reading.contracts, clock, cadence=cadence, on_events=metrics.events)
-        self.alerts = Alerts(sinks_of(settings.alerts), self.board.contract, clock=clock, on_outcome=metrics.alerts)
+        store = None if settings.store.url is None else open_store(settings.store.url.get_secret_value())
+        told = None if store is None else ToldInStore(store, secrets.token_hex(8))
+        self.alerts = Alerts(sinks_of(settings.alerts), self.board.contract, clock=clock, told=told, on_outcome=metrics.alerts)
         self.board.listen(self.alerts)
         self.upkeep = Upkeep(
             self.board,
@@ -99,7 +103,7 @@ class Service:
             cadence=cadence,
             timeout_s=slo.timeout_s,
             concurrency=slo.concurrent_max,
-            store=None if settings.store.url is None else open_store(settings.store.url.get_secret_value()),
+            store=store,
             failed=fault,
         )
         metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))

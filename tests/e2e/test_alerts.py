@@ -12,7 +12,7 @@ import pytest
 
 from contracts import parse_contract
 from domain_adapters.serve import Served, site
-from domain_adapters.sources import Live
+from domain_adapters.sources import Live, Rows
 from domain_adapters.sql import open_sql
 from gateway import app
 from gateway.service import build
@@ -103,3 +103,50 @@ async def test_a_product_that_grows_old_is_told_of_and_refused_where_good_data_i
             await eventually(told_recovery)
     await port.aclose()
     things.close()
+
+
+async def test_two_gateways_that_share_a_store_tell_a_webhook_each_change_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract, clock, inbox = parse_contract(CONTRACT), Clock(), Inbox()
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "things.yaml").write_text(CONTRACT)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    port = await open_sql(contract, Rows([{"id": 1, "updated_at": clock.now}]), clock=clock, cursors=1)
+    async with serving(inbox.app) as hooks, serving(site((Served(contract, port, levels=frozenset({1})),))) as domain:
+        environment = {
+            "MESHGATE_CATALOG_DIR": str(tmp_path / "catalog"),
+            "MESHGATE_POLICY_FILE": str(tmp_path / "policy.yaml"),
+            "MESHGATE_PRODUCTS__shop/things__ENDPOINT": domain,
+            "MESHGATE_SLO__FRESHNESS_S": "1",
+            "MESHGATE_STORE__URL": f"sqlite:{tmp_path / 'store.db'}",
+            "MESHGATE_ALERTS__WEBHOOK_URL": hooks,
+            "MESHGATE_ALERTS__WEBHOOK_SECRET": "env:WEBHOOK_SECRET",
+        }
+        gateways = [build(load(None, environment), clock=clock) for _ in range(2)]
+        try:
+            for service in gateways:
+                await service.start()
+
+            async def all_turned(status: str) -> bool:
+                found = [service.board.product("shop/things").freshness for service in gateways]
+                return all(one is not None and one.status.value == status for one in found)
+
+            async def all_told() -> bool:
+                return not any(courier.waiting for service in gateways for courier in service.alerts.couriers)
+
+            for minutes, status in ((0, "MET"), (50, "AT_RISK"), (11, "BREACHED")):
+                clock.turn(minutes * 60)
+                await eventually(lambda status=status: all_turned(status))  # type: ignore[misc]
+                await eventually(all_told)
+            told = [
+                change["after"]
+                for _, _, body in inbox.requests
+                for change in json.loads(body)["changes"]
+                if change["objective"] == "freshness"
+            ]
+            assert [it for it in told if it != "UNKNOWN"] == ["AT_RISK", "BREACHED"]
+            assert told.count("UNKNOWN") <= 2
+        finally:
+            for service in gateways:
+                await service.aclose()
+    await port.aclose()
