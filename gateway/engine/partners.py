@@ -43,7 +43,7 @@ async def read_partners(
         raise GatewayError("LIMIT_EXCEEDED", f"The answer would look up more than {keys_max} keys in {product.id}.", product=product.id)
     asked = asked or Asked()
     wanted = pages.wanted(asked)
-    if wanted == FALSE:
+    if wanted == FALSE or not keys:
         return Fetched([], port=pages.port.name)
     order = full_order(product, asked.order)
     key_columns = cells.indices(columns)

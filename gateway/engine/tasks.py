@@ -44,6 +44,8 @@ async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tu
 
 async def together(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Run coroutines concurrently and return their results in order; the first, or only, one runs without a task of its own."""
+    if not coroutines:
+        return []
     first, *others = coroutines
     if not others:
         return [await first]

@@ -386,6 +386,6 @@ async def test_many_demands_over_many_reads_are_held_against_the_board_once_per_
     plain = board.product
     board.product = lambda key: asked.append(key) or plain(key)  # type: ignore[method-assign, func-returns-value]
     frame = Frame(ANALYST, asyncio.get_running_loop().time() + 60, "r")
-    found = check_demands(mesh.asked.engine.explained(Question(text), frame), {}, {}, board, NOW)
+    found = check_demands(mesh.asked.engine.explained(Question(text), frame).executable, {}, {}, board, NOW)
     assert sorted(asked) == ["customer/customers", "order/orders"]
     assert len(found.warnings) == 40

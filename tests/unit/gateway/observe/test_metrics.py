@@ -58,3 +58,19 @@ def test_two_registries_do_not_meet() -> None:
     one, two = Metrics(), Metrics()
     one.request("OK", 0.1)
     assert not sample(two, 'meshgate_requests_total{code="OK"} 1.0')
+
+
+def test_estimates_are_shown_beside_what_was_read() -> None:
+    metrics = Metrics()
+    metrics.cost(20.0, 10, 9)
+    metrics.cost(5e9, 0, 0)
+    metrics.cost(150.0, 40, None)
+    text = metrics.render().decode()
+    assert 'meshgate_operation_cost_bucket{le="100.0"} 1.0' in text
+    assert 'meshgate_operation_cost_bucket{le="1000.0"} 2.0' in text
+    assert 'meshgate_operation_cost_bucket{le="+Inf"} 3.0' in text
+    assert "meshgate_operation_cost_sum 5.00000017e+09" in text
+    assert 'meshgate_operation_rows_ratio_bucket{le="0.5"} 0.0' in text
+    assert 'meshgate_operation_rows_ratio_bucket{le="1.0"} 1.0' in text
+    assert "meshgate_operation_rows_estimated_total 10.0" in text
+    assert "meshgate_operation_rows_read_total 9.0" in text
