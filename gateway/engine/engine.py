@@ -118,7 +118,8 @@ class Engine:
         self._cataloguer = ThreadPoolExecutor(1, "cataloguer")
         self._on_executable = on_executable
         self._on_internal = on_internal
-        self._unprobed = [port for product in snapshot.products.values() for port in product.ports if isinstance(port, Probes)]
+        ports = (port for product in snapshot.products.values() for port in product.ports)
+        self._unprobed = {id(port): port for port in ports if isinstance(port, Probes)}
         self._on_dropped = on_dropped
         self._on_disclosed = on_disclosed
         self._on_drift = on_drift
@@ -149,10 +150,12 @@ class Engine:
         made._costs = self._costs.successor(made._offers)
         made._described = self._described.successor(snapshot)
         made._operations = self._operations.successor(snapshot, Slices(snapshot, mesh_field()), change.touched)
-        made._decoders = {key: it for key, it in self._decoders.items() if key[0] not in change.replaced}
+        # Lists first: this runs beside the loop, where requests add to both.
+        made._decoders = {key: it for key, it in list(self._decoders.items()) if key[0] not in change.replaced}
         gone = {id(port) for id_ in change.replaced if id_ in self.snapshot.products for port in self.snapshot.products[id_].ports}
         come = [port for id_ in change.replaced if id_ in snapshot.products for port in snapshot.products[id_].ports]
-        made._unprobed = [it for it in self._unprobed if id(it) not in gone] + [it for it in come if isinstance(it, Probes)]
+        made._unprobed = {key: it for key, it in list(self._unprobed.items()) if key not in gone}
+        made._unprobed |= {id(it): it for it in come if isinstance(it, Probes)}
         return made
 
     def succeed(self, last: Engine) -> None:
@@ -344,12 +347,17 @@ class Engine:
     async def _know_ports(self, executable: Executable, demanded: Demanded) -> None:
         """Let ports that nobody has probed yet say what they can do; one that does not answer fails when it is read."""
         unread = {id_ for id_, _ in executable.products} - {id_ for id_, _ in without(executable.products, demanded)}
-        self._unprobed = [port for port in self._unprobed if not port.probed]
         products = [self.snapshot.products[id_] for id_ in executable.rulings if id_ not in unread]
         # Where one port of a product is known, nobody waits for the others.
-        asked = [port for it in products if all(port in self._unprobed for port in it.ports) for port in it.ports]
-        unknown = [port for port in self._unprobed if port in asked]
+        unknown = [self._unprobed[id(port)] for it in products if all(map(self._is_unknown, it.ports)) for port in it.ports]
         await asyncio.gather(*(port.probe(Call(self.bounds.upstream_timeout_s)) for port in unknown), return_exceptions=True)
+
+    def _is_unknown(self, port: Port) -> bool:
+        found = self._unprobed.get(id(port))
+        if found is not None and found.probed:
+            del self._unprobed[id(port)]
+            return False
+        return found is not None
 
     def _run(
         self,
