@@ -22,11 +22,11 @@ class ReferenceRefusedError(Exception):
 
 def from_folder(folder: Path) -> References:
     """Read references relative to ``folder``."""
-    root = folder.resolve()
 
     def read(reference: str) -> str:
         _refuse_outside(reference)
         try:
+            root = folder.resolve()
             path = (root / reference).resolve()
             if not path.is_relative_to(root):
                 raise ReferenceRefusedError("leads out of the contract's folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from pathlib import Path
 
 from gateway.cli.failure import CommandError, service_of, settings_of, told
@@ -33,6 +34,7 @@ def _run(chosen: argparse.Namespace) -> int:
         stop_traces = traces.configure(settings.observe.traces)
     if settings.auth.demo_key is None and settings.auth.jwks_url is None:
         raise CommandError("nobody could be identified: set auth.jwks_url and auth.issuer (or auth.demo_key, for a demo)")
+    gc.disable()  # until it serves: what is made on the way stays, and collections would look through all of it again and again
     try:
         built = service_of(settings)
         application = app.build(
@@ -48,4 +50,5 @@ def _run(chosen: argparse.Namespace) -> int:
             listener = listen(settings.http.host, settings.http.port)
         return serve(application, settings, listener)
     finally:
+        gc.enable()
         stop_traces()

@@ -142,6 +142,7 @@ def _quiet_collector() -> None:
     """Leave what lives as long as the process out of collections, and collect what requests leave behind in larger portions."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
 
 
