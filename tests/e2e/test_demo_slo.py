@@ -21,7 +21,7 @@ from tests.unit.gateway.slo.alerting.test_sinks import Inbox
 pytestmark = pytest.mark.e2e
 SECRET = "a secret of tests that is long enough to be one"
 ORDERS = "{ order { ordersDaily(first: 1) %s { nodes { orderId } } } }"
-FRESH_ONLY = ORDERS % '@requireSlo(freshness: "10 seconds")'
+FRESH_ONLY = ORDERS % '@requireSlo(freshness: "20 seconds")'
 
 
 def freshness(demo: RunningDemo, token: str) -> str:
@@ -47,16 +47,18 @@ def test_a_stopped_feed_is_at_risk_then_breached_told_refused_where_demanded_and
 ) -> None:
     shutil.copytree("contracts/catalog", tmp_path / "catalog")
     contract = tmp_path / "catalog" / "order" / "orders-daily.yaml"
-    contract.write_text(contract.read_text().replace('freshness: "< 1 hour"', 'freshness: "< 10 seconds"'))
+    contract.write_text(contract.read_text().replace('freshness: "< 1 hour"', 'freshness: "< 20 seconds"'))
     inbox = Inbox()
 
     def told() -> list[str]:
         changes = [change for _, _, body in inbox.requests for change in json.loads(body)["changes"]]
-        return [it["after"] for it in changes if (it["product"], it["objective"]) == ("order/orders-daily", "freshness")]
+        found = [it["after"] for it in changes if (it["product"], it["objective"]) == ("order/orders-daily", "freshness")]
+        # A machine that is too busy to measure in time makes a state unknown for a while.
+        return [after for after in found if after != "UNKNOWN"]
 
     with served(inbox.app) as hooks:
         monkeypatch.setenv("MESHGATE_CATALOG_DIR", str(tmp_path / "catalog"))
-        monkeypatch.setenv("MESHGATE_SLO__FRESHNESS_S", "1")
+        monkeypatch.setenv("MESHGATE_SLO__FRESHNESS_S", "2")
         monkeypatch.setenv("MESHGATE_ALERTS__WEBHOOK_URL", hooks)
         monkeypatch.setenv("MESHGATE_ALERTS__WEBHOOK_SECRET", "env:WEBHOOK_SECRET")
         monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
@@ -69,7 +71,7 @@ def test_a_stopped_feed_is_at_risk_then_breached_told_refused_where_demanded_and
             seen = ["MET"]
 
             def is_breached() -> bool:
-                if (status := freshness(demo, analyst)) != seen[-1]:
+                if (status := freshness(demo, analyst)) not in (seen[-1], "UNKNOWN"):
                     seen.append(status)
                 return status == "BREACHED"
 
@@ -84,7 +86,7 @@ def test_a_stopped_feed_is_at_risk_then_breached_told_refused_where_demanded_and
                 "freshness",
                 "order-team@company.com",
             )
-            assert extensions["figure"] > 10
+            assert extensions["figure"] > 20
             wait_for(lambda: told()[already:] == ["AT_RISK", "BREACHED"])
             _, headers, body = inbox.requests[-1]
             assert headers["mesh-signature"] == signature(SECRET.encode(), headers["mesh-timestamp"], body)
