@@ -18,6 +18,7 @@ from graphql import parse, validate
 
 from gateway.caller import Caller
 
+from . import figures
 from .operations import Operation, operation_of
 from .oracle import Expected, Place
 from .ruling_cases import SEED
@@ -63,7 +64,7 @@ async def check_cases(world: World, cases: Iterable[int], engines: Mapping[str, 
         for name, asked in engines.items():
             for one in variants(operation, random):
                 try:
-                    await check(asked, caller, one, random, long_as_text=long_as_text)
+                    await check(asked, caller, one, random, long_as_text=long_as_text, over=name)
                 except Exception as error:
                     error.add_note(f"MESHGATE_TEST_SEED={SEED} world {world.seed!r} case {case} over {name}, {caller}")
                     error.add_note(f"{one.text}\n{one.name} {one.variables}")
@@ -81,7 +82,7 @@ def variants(operation: Operation, random: Random) -> Iterator[Operation]:
             yield replace(operation, text=text)
 
 
-async def check(asked: Asked, caller: Caller, operation: Operation, random: Random, *, long_as_text: bool) -> None:
+async def check(asked: Asked, caller: Caller, operation: Operation, random: Random, *, long_as_text: bool, over: str) -> None:
     """Ask an operation, and once more from some of the cursors that it answered."""
     oracle = asked.oracle(caller)
     document = parse(operation.text)
@@ -96,6 +97,7 @@ async def check(asked: Asked, caller: Caller, operation: Operation, random: Rand
             # The generator makes valid documents; validating each of them here, too, would take a fifth of the time.
             assert not validate(oracle.schema, document), found.body
         seen = compare(found, expected)
+        figures.note("graphql-core", over, operation.text, errors=len(found.errors), refused=found.refusal is not None)
         if not operation.cursors or not seen:
             return
         places, cursors = dict(expected.places), seen

@@ -23,6 +23,7 @@ from gateway.catalog.snapshot import Snapshot
 from gateway.errors import GatewayError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 
+from . import figures
 from .groupings import groups_text
 from .operations import Operation, _Drawing
 from .oracle import schema_of
@@ -77,6 +78,7 @@ async def check(asked: Asked, caller: Caller, operation: Operation, path: tuple[
     failed = [it for it in answer.errors if it["extensions"]["code"] != "FIELD_DENIED"]
     for form in Form:
         found = await ask_form(asked, caller, operation, form)
+        figures.note("forms", f"{form}", operation.text, errors=len(answer.errors), refused=isinstance(found, str))
         if failed:
             # Parts cannot be missing from a form, so it is refused as a whole.
             assert isinstance(found, str), (form, answer.errors)

@@ -11,6 +11,7 @@ from contracts.policy import MeshPolicy
 from gateway.caller import Caller
 from gateway.governance.ruling import Standing
 
+from . import figures
 from . import rulings_specification as specification
 from .ruling_cases import CALLERS, COLUMNS, POLICIES, ROWS, SEED, TODAY, cells, contracts, ruled, served
 
@@ -22,6 +23,7 @@ def test_every_cell_is_shown_as_the_specification_says(
     contract: Contract, policy: MeshPolicy, caller: Caller, rows: list[dict[str, Any]]
 ) -> None:
     note(f"MESHGATE_TEST_SEED={SEED}")
+    figures.note("rulings", "of all cells of a product")
     expected = [{column: specification.cell(contract, policy, caller, TODAY, row, column) for column in COLUMNS} for row in rows]
     assert cells(contract, policy, caller, rows) == expected
     # A row of which nothing is shown is not there: it is neither served nor counted.

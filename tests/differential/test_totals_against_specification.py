@@ -20,6 +20,7 @@ from gateway.catalog.measures import FUNCTIONS
 from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.governance.ruling import Access, FieldRuling, Standing
 
+from . import figures
 from .oracle import Oracle
 from .ruling_cases import SEED
 from .running import Asked, running
@@ -45,6 +46,7 @@ async def test_totals_are_those_of_the_rows_that_the_caller_sees(number: int) ->
                     break
                 try:
                     await _check(asked, caller, *case_)
+                    figures.note("totals", name, case_[0], refused=case_[1] is None)
                 except Exception as error:
                     error.add_note(f"MESHGATE_TEST_SEED={SEED} world {world.seed!r} case {case} over {name}, {caller}\n{case_[0]}")
                     raise
