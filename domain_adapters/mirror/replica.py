@@ -141,7 +141,8 @@ class Replica:
             watermark=self._newest(cursor, began_at) or facts.watermark,
         )
         with _transaction(cursor):
-            self._mark_left_out(cursor, everything=True)
+            cursor.execute("DELETE FROM left_out")
+            self._mark_left_out(cursor)
             cursor.execute(f"DELETE FROM gathered WHERE fate <> {Fate.KEPT:d}")
             self._take_out(cursor, "gathered", began_at, erased)
             cursor.execute("DROP TABLE mirrored")
@@ -157,7 +158,6 @@ class Replica:
         same = " AND ".join(f"m.{column.sql} = g.{column.sql}" for column in self._keys)
         alike = " AND ".join(f"m.{column.sql} IS NOT DISTINCT FROM g.{column.sql}" for column in self._columns)
         with _transaction(cursor):
-            self._mark_left_out(cursor, everything=False)
             # Looks overlap, so most rows are known already; only what is new makes another edition.
             cursor.execute(f"DELETE FROM gathered AS g USING mirrored AS m WHERE g.fate = {Fate.KEPT:d} AND {same} AND {alike}")
             changed = _count(cursor, f"DELETE FROM mirrored AS m USING gathered AS g WHERE {same}{self._not_newer()}")
@@ -166,6 +166,7 @@ class Replica:
                 f"INSERT INTO mirrored SELECT * FROM gathered AS g WHERE g.fate = {Fate.KEPT:d} "
                 f"AND NOT EXISTS (SELECT 1 FROM mirrored AS m WHERE {same})",
             )
+            self._mark_left_out(cursor, unless=f" AND NOT EXISTS (SELECT 1 FROM mirrored AS m WHERE {same})")
             changed += self._take_out(cursor, "mirrored", began_at, erased)
             self._note(cursor, replace(facts, edition=facts.edition + (changed > 0), as_of=began_at, watermark=watermark))
         self._tidy(cursor)
@@ -243,18 +244,16 @@ class Replica:
         sql = self._updated.sql
         return f" AND (m.{sql} IS NULL OR m.{sql} <= g.{sql} OR (g.{sql} IS NULL AND g.fate = {Fate.MALFORMED:d}))"
 
-    def _mark_left_out(self, cursor: Cursor, *, everything: bool) -> None:
-        """Note which rows are left out as malformed: all anew, or by what was gathered since."""
+    def _mark_left_out(self, cursor: Cursor, *, unless: str | None = None) -> None:
+        """Note which rows are left out as malformed, beside those known; ``unless`` an older or newer version of theirs is served."""
         known = f"CAST(hash({_listed(self._keys)}) >> 1 AS BIGINT)" if self._keys else ""
         by_key = f"CASE WHEN NOT ({_any_null(self._keys)}) THEN {known} END" if self._keys else "NULL"
-        mark = f"coalesce({by_key}, mark, place)"
-        malformed = f"SELECT {mark} FROM gathered WHERE fate = {Fate.MALFORMED:d}"
-        if everything:
-            cursor.execute("DELETE FROM left_out")
+        malformed = f"SELECT coalesce({by_key}, mark, place) AS mark FROM gathered AS g WHERE fate = {Fate.MALFORMED:d}"
+        if unless is None:
             cursor.execute(f"INSERT INTO left_out {malformed}")
             return
         cursor.execute(f"DELETE FROM left_out WHERE mark IN (SELECT {known} FROM gathered WHERE fate <> {Fate.MALFORMED:d})")
-        cursor.execute(f"INSERT INTO left_out SELECT DISTINCT * FROM ({malformed}) EXCEPT SELECT mark FROM left_out")
+        cursor.execute(f"INSERT INTO left_out SELECT DISTINCT mark FROM ({malformed}{unless}) EXCEPT SELECT mark FROM left_out")
 
     def _take_out(self, cursor: Cursor, table: str, now: dt.datetime, erased: Sequence[Any]) -> int:
         """Delete the rows that may not be kept; a row without a date or a subject may not either where one is needed."""

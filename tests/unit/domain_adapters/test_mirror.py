@@ -140,6 +140,16 @@ async def test_a_malformed_row_without_a_readable_update_hides_its_key(tmp_path:
         assert set(await held(port)) == {2}
 
 
+async def test_an_older_malformed_version_of_a_row_that_is_served_is_not_counted(tmp_path: Path) -> None:
+    origin = Origin([thing(1, ago(minutes=30)), thing(2)])
+    async with mirror_of(origin, THINGS, tmp_path) as port:
+        await port.refresher.refresh()
+        origin.rows = [thing(1, ago(minutes=33), price="dear")]
+        await port.refresher.refresh(everything=False)
+        assert set(await held(port)) == {1, 2}
+        assert port.standing.facts.left_out == 0
+
+
 async def test_what_the_database_cannot_hold_is_malformed(tmp_path: Path) -> None:
     contract = product(Field("precise", Scalar(Kind.INSTANT, unit=Unit.NANOS)))
     origin = Origin([{"id": 1, "precise": "2024-01-01T00:00:00.000000001Z"}, {"id": 2, "precise": "3024-01-01T00:00:00Z"}])
