@@ -104,7 +104,7 @@ class Semijoins:
         keys = dict(known.found)
         for link in known.open:
             own = _keys_in(pages, link.own_columns, rows)
-            keys[link] = as_own_keys(link, await self._among(link, own), pages.product) if own else []
+            keys[link] = as_own_keys(link, await self._among(link, own), pages.product)
         passes = pages.cells.passes(filled(known.where, keys))
         return rows if passes is None else list(filter(passes, rows))
 
@@ -168,6 +168,8 @@ class Semijoins:
 
     async def _among(self, link: Link, keys: list[Key]) -> list[Key]:
         """Find which of ``keys`` have a partner that matches."""
+        if not keys:
+            return []
         known, columns = self._inner[link].known, link.target_columns
         ports = self.open(replace(link.step, columns=link.step.columns | known.columns(link.step.product)))
         asked = Asked(where=known.rest)

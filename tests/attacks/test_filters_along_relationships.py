@@ -246,6 +246,15 @@ async def test_more_keys_than_may_be_passed_on_are_found_from_the_side_that_has_
     assert [read.keys.values for read in persons.asked if read.keys] == [(("c1",), ("c2",), ("c99",))]
 
 
+async def test_no_rows_have_no_partners_to_look_up() -> None:
+    orders, persons = held(FEW), held(people(3_000), replace(LEVEL_1, page_max=100))
+    mesh = Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=500))
+    answer = await mesh.ask("{ shop { orders(where: {person: {}, size: {gt: 99}}) { nodes { id } totalCount aggregate { count } } } }")
+    assert answer.errors == []
+    assert answer.data["shop"]["orders"] == {"nodes": [], "totalCount": 0, "aggregate": {"count": 0}}
+    assert (len(orders.asked), len(persons.asked)) == (1, 1)
+
+
 async def test_nested_lists_are_found_from_their_own_side_as_well() -> None:
     orders, persons = held(FEW), held(people(3_000), replace(LEVEL_1, page_max=100))
     mesh = Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=500))
