@@ -78,8 +78,13 @@ class Findings:
         return [*self.errors, *self._bad]
 
     def close(self) -> None:
-        """Put errors in the order of their paths; show the first bad cells and count the others."""
-        self.errors[:] = sorted([*self.errors, *sorted(self._bad, key=_place)[:_BAD_CELLS_SHOWN]], key=_place)
+        """Put errors in the order of their paths; show the first bad cells and count the others.
+
+        What failed below something that failed as a whole, and is null, is not told: it may or may not have come so far.
+        """
+        failed = {tuple(error["path"]) for error in self.errors if error.get("path")}
+        told = [*self.errors, *sorted(self._bad, key=_place)[:_BAD_CELLS_SHOWN]]
+        self.errors[:] = sorted((error for error in told if not _is_below(error, failed)), key=_place)
         if self._bad_cells > _BAD_CELLS_SHOWN:
             more = self._bad_cells - _BAD_CELLS_SHOWN
             self.errors.append(GatewayError("UPSTREAM_INVALID", f"{more} more cells did not keep their contract.", count=more).entry())
@@ -89,6 +94,11 @@ def _bad_cell(product: Product, column: int, path: tuple[str | int, ...]) -> dic
     name, owner = product.columns[column].graphql_name, product.contract.metadata.owner
     message = f"{name} of {product.id} does not keep its type in this row."
     return GatewayError("UPSTREAM_INVALID", message, path=path, field=name, product=product.id, owner=owner).entry()
+
+
+def _is_below(entry: dict[str, Any], failed: set[tuple[str | int, ...]]) -> bool:
+    path = tuple(entry.get("path", ()))
+    return any(path[:size] in failed for size in range(1, len(path)))
 
 
 def _place(entry: dict[str, Any]) -> list[tuple[int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -11,7 +11,7 @@ from contracts.fields import Kind, Scalar
 from domain_adapters.errors import PortBrokenPromiseError
 from domain_adapters.port import Call, Read
 
-from .lying import LEVEL_0, STRING, Lying, Mesh, contract, link, page
+from .lying import LEVEL_0, LEVEL_1, STRING, Lying, Mesh, contract, link, page
 
 ORDERS = {"id": STRING, "customer_id": STRING, "shop_id": STRING}
 
@@ -51,6 +51,30 @@ async def asked(first: int) -> bytes:
 
 async def test_errors_are_in_the_order_of_their_paths() -> None:
     assert await asked(0) == await asked(1)
+
+
+async def total_of_a_list_that_fails(first: int) -> bytes:
+    """The list and its total are two reads of one port: the one that answers ``first`` fails first."""
+    told = (asyncio.Event(), asyncio.Event())
+
+    class Racing(Waiting):
+        async def read(self, read: Read, call: Call) -> bytes:
+            place = 1 if read.aggregates else 0
+            if place != first:
+                await told[first].wait()
+            told[place].set()
+            return broken(read)
+
+    able = replace(LEVEL_1, aggregates=frozenset({"count", "sum"}))
+    mesh = Mesh((contract("orders", {"id": STRING, "size": Scalar(Kind.INT)}), Racing(broken, able)))
+    found = await mesh.ask("{ shop { orders { nodes { id } aggregate { sum { size } } } } }")
+    assert found.data == {"shop": {"orders": None}}
+    assert [it["path"] for it in found.errors] == [["shop", "orders"]]
+    return found.body
+
+
+async def test_what_failed_below_what_failed_is_not_told() -> None:
+    assert await total_of_a_list_that_fails(0) == await total_of_a_list_that_fails(1)
 
 
 async def bad_cells(first: int) -> bytes:
