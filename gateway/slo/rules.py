@@ -174,11 +174,11 @@ def _breached(contract: Contract, objective: str) -> str:
 
 
 def _unmeasured(contract: Contract) -> dict[str, Any]:
-    status = f"data_product_slo_status{selector(contract)}"
+    unknown = f"min by (objective) (data_product_objective_status{selector(contract)}) == 2"
     return _alert(
         contract,
         "DataProductUnmeasured",
-        f"min({status}) == 2 or absent({status})",
+        f"{unknown} or absent(data_product_slo_status{selector(contract)})",
         "15m",
         {"severity": "ticket"},
         f"of {contract.key} it is not known whether it keeps its promises",

@@ -166,7 +166,8 @@ def test_a_share_of_rows_burns_in_proportion_and_is_breached_below_its_target(tm
 
 def test_a_gap_in_the_figures_is_no_good_moment(tmp_path: Path) -> None:
     # An hour of breach, an hour without any figure: the hour's share of errors is still that of what is known.
-    series = {LAG: "4000x60 _x30", STATUS: "3x60 2x30"}
+    of_freshness = STATUS.replace("slo_status{", 'objective_status{objective="freshness",')
+    series = {LAG: "4000x60 _x30", STATUS: "3x60 2x30", of_freshness: "3x60 2x30"}
     play(
         tmp_path,
         [contract(FRESH)],
@@ -175,11 +176,17 @@ def test_a_gap_in_the_figures_is_no_good_moment(tmp_path: Path) -> None:
             ("80m", "data_product:objective_errors:ratio_1h"): {
                 'data_product:objective_errors:ratio_1h{domain="order",major="2",objective="freshness",product="orders-daily"}': 1.0
             },
-            ("82m", 'count by (alertname) (ALERTS{alertname="DataProductUnmeasured",alertstate="firing"})'): {
-                '{alertname="DataProductUnmeasured"}': 1.0
+            ("82m", 'count by (objective) (ALERTS{alertname="DataProductUnmeasured",alertstate="firing"})'): {
+                '{objective="freshness"}': 1.0
             },
         },
     )
+
+
+def test_a_product_that_no_gateway_knows_of_is_unmeasured(tmp_path: Path) -> None:
+    other = LAG.replace("orders-daily", "other")
+    alerting = 'count(ALERTS{alertname="DataProductUnmeasured",alertstate="firing"})'
+    play(tmp_path, [contract(FRESH)], {other: "1x30"}, {("14m", alerting): {}, ("16m", alerting): {"{}": 1.0}})
 
 
 def test_of_several_replicas_the_freshest_lag_and_the_worst_ratio_count(tmp_path: Path) -> None:
