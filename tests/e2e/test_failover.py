@@ -154,3 +154,27 @@ async def test_uses_go_to_the_ports_that_serve_them(tmp_path: Path) -> None:
             "things": {"nodes": [{"id": 0}], "metadata": {"port": "copy"}},
             "thingsByKey": {"id": 7, "kind": "b"},
         }
+
+
+async def test_costs_and_weights_are_as_the_settings_say(tmp_path: Path) -> None:
+    settings = {
+        "COST__MODE": "enforce",
+        "COST__MAX": "100",
+        "COST__WEIGHTS__rest-api": "2",
+        "PRODUCTS__shop/things__PORTS__copy__WEIGHT": "50",
+    }
+    async with twins(tmp_path, **settings) as served:
+        assert len((await served.things("{ shop { things(first: 40) { nodes { id } } } }"))["nodes"]) == 40
+        refused = await served.mesh.ask("{ shop { things(first: 50) { nodes { id } } } }")
+        (error,) = refused["errors"]
+        assert "data" not in refused
+        assert error["extensions"] | {"code": "COST_EXCEEDED", "cost": 102, "limit": 100, "part": "shop.things"} == error["extensions"]
+        # What the stand-in costs is another matter.
+        served.die()
+        for _ in range(6):
+            await served.mesh.ask("{ shop { things(first: 1) { nodes { id } } } }")
+        refused = await served.mesh.ask("{ shop { things(first: 2) { nodes { id } } } }")
+        assert refused["errors"][0]["extensions"]["cost"] == 150
+        shown = served.mesh.service.metrics.render().decode()
+        assert 'meshgate_operation_cost_bucket{le="100.0"} 7.0' in shown
+        assert 'meshgate_requests_total{code="COST_EXCEEDED"} 2.0' in shown

@@ -35,7 +35,7 @@ from ..differential.worlds import NOW, World
 from ..property.office import Counted
 from ..property.several_ports import Named
 
-__all__ = ["CASES", "Outcome", "case_names", "expected", "outcome", "write"]
+__all__ = ["CASES", "HERE", "Outcome", "case_names", "expected", "outcome", "write"]
 
 HERE = Path(__file__).parent
 CASES = HERE / "cases"
