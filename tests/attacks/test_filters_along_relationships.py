@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -16,8 +17,9 @@ from contracts.model import Contract, FieldClassification, Grant, Visibility
 from contracts.predicates import Compare, Operator, compile_test
 from domain_adapters.port import Capabilities, Read
 from gateway.engine.budget import Bounds
+from gateway.exchange import Form, Frame, Question, Stream
 
-from .lying import LEVEL_0, LEVEL_1, STRING, Lying, Mesh, contract, link, page
+from .lying import LEVEL_0, LEVEL_1, STRING, Lying, Mesh, analyst, contract, link, page
 
 HIDDEN = FieldClassification(tags=("pii",), mask=Mask(MaskKind.REDACT), visibility=Visibility.HIDDEN)
 MASKED = FieldClassification(tags=("pii",), mask=Mask(MaskKind.REDACT))
@@ -289,6 +291,37 @@ async def test_a_page_is_filled_by_looking_up_its_rows_partners_where_both_sides
     assert ids(await mesh.ask(text, {"w": negated})) == ["o0000", "o0002"]
     either = {"or": [{"id": {"eq": "o0007"}}, {"person": {"orders": {"some": {"size": {"in": [3, 9]}}}}}]}
     assert ids(await mesh.ask(text, {"w": either}))[:1] == ["o0003"]
+
+
+async def test_a_page_filled_so_has_cursors_that_lead_on() -> None:
+    mesh, _, _ = large()
+    text = "query ($after: String) { shop { orders(where: {person: {}}, first: 2, after: $after) { edges { cursor node { id } } } } }"
+    first = await mesh.ask(text)
+    edges = first.data["shop"]["orders"]["edges"]
+    second = await mesh.ask(text, {"after": edges[0]["cursor"]})
+    assert [it["node"]["id"] for it in second.data["shop"]["orders"]["edges"]] == ["o0001", "o0002"]
+
+
+async def test_a_page_that_would_need_the_whole_list_for_every_page_is_not_filled_so() -> None:
+    able = replace(LEVEL_0, page_max=500, keys=True, key_columns=frozenset({("id",)}))
+    orders, persons = held(bought((f"o{at:04}", f"c{at}") for at in range(2_000)), able), held(people(2_000), able)
+    mesh = Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=700))
+    answer = await mesh.ask("{ shop { orders(where: {person: {}}, orderBy: [{size: DESC}]) { nodes { id } } } }")
+    assert answer.codes == ["LIMIT_EXCEEDED"]
+    # In the endpoint's own order it is.
+    assert ids(await mesh.ask("{ shop { orders(where: {person: {}}, first: 2) { nodes { id } } } }")) == ["o0000", "o0001"]
+
+
+async def test_a_streamed_form_is_filtered_the_same() -> None:
+    mesh, _, persons = few()
+    frame = Frame(analyst(), asyncio.get_running_loop().time() + 20, "r")
+    text = '{ shop { orders(where: {person: {land: {eq: "DE"}}}) { nodes { id } } } }'
+    stream = await mesh.engine.stream(Question(text, None, None), frame, Form.CSV)
+    assert isinstance(stream, Stream)
+    body = stream.first + b"".join([piece async for piece in stream.rest])
+    assert body.replace(b'"', b"").split() == [b"id", b"o1", b"o5"]
+    assert stream.products == ("shop/orders", "shop/people")
+    assert len(persons.asked) == 1
 
 
 async def test_what_needs_all_of_too_many_keys_is_refused_by_the_limits_name_after_bounded_reads() -> None:
