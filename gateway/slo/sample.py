@@ -15,6 +15,7 @@ from typing import Any
 
 import re2
 
+from contracts.fields import Enumeration, FieldType, Kind, Scalar
 from contracts.model import Contract, QualityRule
 from domain_adapters.level0 import other_spellings
 from domain_adapters.values import ValueMismatchError, parser_of
@@ -25,6 +26,10 @@ __all__ = ["Sample", "Sampler"]
 _PATTERN_CHARACTERS_MAX = 10_000
 _COLUMNS_NAMED_MAX = 3
 _ABSENT = ("nullValues", "missingValues")
+_TEXTS = frozenset({str, type(None)})
+_NUMBERS = frozenset({int, type(None)})
+_BITS = {Kind.INT: 32, Kind.LONG: 64}
+_GLANCES = {Kind.STRING: _TEXTS, Kind.BOOLEAN: frozenset({bool, type(None)})}
 _Keeps = Callable[[Any], bool]
 
 
@@ -55,21 +60,35 @@ class Sample:
 class _Column:
     """What is asked of one column's cells, and how often it was not so."""
 
-    __slots__ = ("keeps", "misspelt", "name", "nulls", "others", "parse", "seen", "spelt", "unique", "wrong")
+    __slots__ = ("are_right", "keeps", "misspelt", "name", "nulls", "others", "parse", "seen", "spelt", "unique", "wrong")
 
-    def __init__(
-        self, name: str, spelt: str, others: frozenset[str], parse: Callable[[Any], Any], keeps: Sequence[_Keeps], *, unique: bool
-    ) -> None:
+    def __init__(self, name: str, spelt: str, others: frozenset[str], type_: FieldType, keeps: Sequence[_Keeps], *, unique: bool) -> None:
         self.name = name
         self.spelt = spelt
         self.others = others
         self.misspelt = 0
-        self.parse = parse
+        self.parse = parser_of(type_)
+        self.are_right = None if keeps or unique else _at_a_glance(type_)
         self.keeps = keeps
         self.unique = unique
         self.seen: set[Any] = set()
         self.nulls = 0
         self.wrong = 0
+
+    def judge(self, rows: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Judge a column of some rows; give the places of rows that it makes bad."""
+        bad: set[int] = set()
+        cells = [row.get(self.spelt) for row in rows]
+        nulls = cells.count(None)
+        if nulls:
+            self.nulls += nulls
+            bad = {place for place, row in enumerate(rows) if self.spelt not in row and not self.others.isdisjoint(row)}
+            self.misspelt += len(bad)
+        if self.are_right is None or not self.are_right(cells):
+            wrong = {place for place, cell in enumerate(cells) if cell is not None and not self.is_right(cell)}
+            self.wrong += len(wrong)
+            bad |= wrong
+        return bad
 
     def is_right(self, cell: Any) -> bool:
         """Judge a cell that holds a value."""
@@ -104,7 +123,7 @@ class Sampler:
                 field.name,
                 spelling.get(field.name, field.name),
                 other_spellings(field, taken),
-                parser_of(field.type),
+                field.type,
                 [keep for rule in rules.get(field.name, ()) if (keep := _keeper(rule)) is not None],
                 unique=any(rule.metric == "duplicateValues" for rule in rules.get(field.name, ())),
             )
@@ -124,22 +143,14 @@ class Sampler:
 
     def judge(self, rows: Sequence[Any]) -> None:
         """Judge some more rows; what is no object is a bad row without any value."""
-        for row in rows:
-            self._rows += 1
-            cells = row if isinstance(row, dict) else {}
-            is_bad = not isinstance(row, dict)
-            for column in self._columns:
-                cell = cells.get(column.spelt)
-                if cell is None:
-                    column.nulls += 1
-                    if column.spelt not in cells and not column.others.isdisjoint(cells):
-                        column.misspelt += 1
-                        is_bad = True
-                elif not column.is_right(cell):
-                    column.wrong += 1
-                    is_bad = True
-            self._bad += is_bad
-            self._date(cells)
+        bad = {place for place, row in enumerate(rows) if not isinstance(row, dict)}
+        whole: list[Mapping[str, Any]] = [row if isinstance(row, dict) else {} for row in rows]
+        for column in self._columns:
+            bad |= column.judge(whole)
+        for row in whole:
+            self._date(row)
+        self._rows += len(rows)
+        self._bad += len(bad)
 
     def sample(self) -> Sample:
         """Tell what was found so far."""
@@ -179,6 +190,18 @@ class Sampler:
         else:
             at = min(at, self._received_at)
             self._newest = at if self._newest is None else max(self._newest, at)
+
+
+def _at_a_glance(type_: FieldType) -> Callable[[list[Any]], bool] | None:
+    """Give what tells of many cells at once that all are right; False says nothing."""
+    if isinstance(type_, Enumeration):
+        symbols = frozenset((*type_.symbols, None))
+        return lambda cells: {type(it) for it in cells} <= _TEXTS and symbols.issuperset(cells)
+    if isinstance(type_, Scalar) and type_.kind in _BITS:
+        most = 2 ** (_BITS[type_.kind] - 1)
+        return lambda cells: {type(it) for it in cells} <= _NUMBERS and all(-most <= it < most for it in cells if it is not None)
+    expected = _GLANCES.get(type_.kind) if isinstance(type_, Scalar) else None
+    return None if expected is None else lambda cells: {type(it) for it in cells} <= expected
 
 
 def _instant(column: _Column, cells: Mapping[str, Any]) -> dt.datetime | None:
