@@ -36,6 +36,11 @@ class Trace:
 
     names: tuple[tuple[str, Trace], ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many names there are in all."""
+        return sum(1 + below.size for _, below in self.names)
+
     def of(self, name: str) -> Trace | None:
         """Give what is inside one of the names, None if it is not there."""
         return next((below for known, below in self.names if known == name), None)

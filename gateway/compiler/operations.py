@@ -54,6 +54,8 @@ _VECTORS_MAX = 32
 _SIGHTINGS_MAX = 8_192
 _DOCUMENTS_MAX = 32
 _NESTED = (dict, list)
+_TRACE_MAX = 256
+_TRACE_NAME_BYTES = 250
 
 
 class Ruler(Protocol):
@@ -99,7 +101,8 @@ class Prepared:
 
     def size_bytes(self) -> int:
         """Estimate what is kept."""
-        return _PREPARED_BASE_BYTES + sys.getsizeof(self.text) * (2 if self.literals else 1)
+        kept = sys.getsizeof(self.text) * (2 if self.literals else 1) + self.trace.size * _TRACE_NAME_BYTES
+        return _PREPARED_BASE_BYTES + kept
 
 
 _Key = tuple[str, str | None, Ruler, bool, Trace]
@@ -156,8 +159,14 @@ class Operations:
         return self._kept.size_bytes
 
     def trace(self, variables: Mapping[str, Any] | None) -> Trace:
-        """Say which relationships a request's variables may name, which is part of what is prepared for it."""
-        return trace_of(variables, self._relation_names)
+        """Say which relationships a request's variables may name, which is part of what is prepared for it.
+
+        **Raises** `GatewayError` LIMIT_EXCEEDED, so that what is kept of variables is small.
+        """
+        found = trace_of(variables, self._relation_names)
+        if found is not NO_TRACE and found.size > _TRACE_MAX:
+            raise GatewayError("LIMIT_EXCEEDED", f"Variables name relationships in more than {_TRACE_MAX} places.")
+        return found
 
     def find(self, text: str, name: str | None, view: Ruler, *, long_as_text: bool, trace: Trace = NO_TRACE) -> Prepared | None:
         """Look up a text that was prepared before for this view."""

@@ -390,6 +390,21 @@ async def test_conditions_on_related_products_are_bounded_in_number_and_depth_be
     assert orders.asked == persons.asked == []
 
 
+async def test_variables_that_name_relationships_everywhere_are_refused_and_not_kept() -> None:
+    mesh, orders, persons = few()
+    value: dict[str, Any] = {}
+    for _ in range(60):
+        value = {"person": {"orders": {"some": value}}}
+    deep = {f"v{at}": value for at in range(9)}
+    text = "query ($w: ShopOrdersWhere) { shop { orders(where: $w) { nodes { id } } } }"
+    before = mesh.engine._operations.kept_bytes
+    for _ in range(3):
+        answer = await mesh.ask(text, {"w": {"person": {}}} | deep)
+        assert answer.refusal == "LIMIT_EXCEEDED"
+    assert mesh.engine._operations.kept_bytes == before
+    assert orders.asked == persons.asked == []
+
+
 async def test_the_same_condition_is_resolved_once_in_one_request() -> None:
     mesh, _, persons = few()
     text = """{ shop {
