@@ -160,6 +160,31 @@ async def test_what_cannot_stand_beside_the_others_changes_nothing(tmp_path: Pat
         assert (await gateway.ask(THINGS))["data"]["shop"]["things"]["nodes"] == [{"id": 7, "title": "***"}]
 
 
+async def test_what_a_contract_takes_away_is_gone_with_the_next_request(tmp_path: Path) -> None:
+    async with running(tmp_path) as (gateway, _):
+        for _ in range(3):
+            assert "errors" not in await gateway.ask(THINGS)
+        narrower = text_of("things", version="1.1.0").replace('fields: ["*"]', "fields: [id]")
+        await gateway.service.publish(parse_contract(narrower))
+        answer = await gateway.ask(THINGS)
+        assert answer["data"]["shop"]["things"]["nodes"] == [{"id": 7, "title": None}]
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["FIELD_DENIED"]
+
+
+async def test_claims_that_no_contract_read_before_are_read_from_then_on(tmp_path: Path) -> None:
+    async with running(tmp_path) as (gateway, _):
+        await gateway.ask(THINGS)
+        before = gateway.service.answerer.engine._views
+        rule = '{role: analyst, fields: ["*"], rowFilter: {id: {in: "$claims.numbers"}}}'
+        await gateway.service.publish(parse_contract(text_of("things", version="1.1.0").replace('{role: analyst, fields: ["*"]}', rule)))
+        assert gateway.service.answerer.engine._views is not before
+        assert gateway.service.answerer.engine._views.rulings is before.rulings
+        for numbers, expected in (([7], [{"id": 7, "title": "***"}]), ([8], [])):
+            headers = bearer("analyst", numbers=numbers)
+            reply = await gateway.client.post("/graphql", json={"query": THINGS}, headers=headers)
+            assert reply.json()["data"]["shop"]["things"]["nodes"] == expected
+
+
 async def test_another_major_is_served_beside_the_first(tmp_path: Path) -> None:
     async with running(tmp_path) as (gateway, _):
         await gateway.service.publish(contract_of("things", version="2.0.0", column="label"))
