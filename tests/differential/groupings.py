@@ -39,7 +39,8 @@ def groups_text(drawing: _Drawing, product: Product, definition: GraphQLField, *
         having = " ".join(_having(drawing, product, get_named_type(definition.args["having"].type), keys))
         parts.append(f"having: {{{having}}}")
     if random.random() < 0.5:
-        terms = [_order(random, get_named_type(definition.args["orderBy"].type), keys) for _ in range(random.randint(1, 2))]
+        order = get_named_type(definition.args["orderBy"].type)
+        terms = [_order(drawing, product, order, keys) for _ in range(random.randint(1, 2))]
         parts.append(f"orderBy: [{', '.join(terms)}]")
     if random.random() < 0.5:
         first = random.choice((0, 1, 2, 3, 1000))
@@ -50,7 +51,7 @@ def groups_text(drawing: _Drawing, product: Product, definition: GraphQLField, *
         parts.append(f"after: ${drawing.cursors[-1]}")
     if random.random() < 0.3:
         parts.append(f"timeZone: {json.dumps(random.choice(_ZONES[:3] if random.random() < 0.95 else _ZONES))}")
-    shown = list(_totals(random, group))
+    shown = list(_totals(drawing, product, group))
     if random.random() < 0.9:
         shown.append(_shown_key(random, keys))
     if cursors:
@@ -94,17 +95,42 @@ def _shown_key(random: Random, keys: list[_Key]) -> str:
     return f"key {{ {' '.join(some)} }}"
 
 
-def _totals(random: Random, group: GraphQLObjectType) -> Iterator[str]:
+def _measured(drawing: _Drawing, product: Product, type_: Any, hops: int = 2) -> tuple[tuple[str, ...], Column, Any] | None:
+    """Choose a column that a function is taken of, here or along relationships: the way there, the column, its field in the schema."""
+    names = sorted(type_.fields)
+    drawing.random.shuffle(names)
+    for name in names:
+        if (column := product.column_by_graphql_name.get(name)) is not None:
+            return (), column, type_.fields[name]
+        relation = product.relation_by_name.get(name)
+        if relation is not None and hops:
+            target = drawing.snapshot.products[relation.target]
+            found = _measured(drawing, target, get_named_type(type_.fields[name].type), hops - 1)
+            if found is not None:
+                return (name, *found[0]), *found[1:]
+    return None
+
+
+def _inside(path: tuple[str, ...], text: str, *, colon: bool) -> str:
+    for name in reversed(path):
+        text = f"{name}{': ' if colon else ' '}{{{text}}}"
+    return text
+
+
+def _totals(drawing: _Drawing, product: Product, group: GraphQLObjectType) -> Iterator[str]:
+    random = drawing.random
     if random.random() < 0.7:
         yield "count"
     for name in random.sample(FUNCTIONS, random.choice((0, 1, 1, 2, 3))):
         if name in group.fields:
-            columns = get_named_type(group.fields[name].type)
-            assert isinstance(columns, GraphQLObjectType)
-            yield f"{name} {{ {' '.join(random.sample(sorted(columns.fields), min(2, len(columns.fields))))} }}"
+            found = [_measured(drawing, product, get_named_type(group.fields[name].type)) for _ in range(2)]
+            texts = [_inside(it[0], it[1].graphql_name, colon=False) for it in found if it is not None]
+            if texts:
+                yield f"{name} {{ {' '.join(dict.fromkeys(texts))} }}"
 
 
-def _order(random: Random, type_: Any, keys: list[_Key]) -> str:
+def _order(drawing: _Drawing, product: Product, type_: Any, keys: list[_Key]) -> str:
+    random = drawing.random
     direction = random.choice(_DIRECTIONS)
     chance = random.random()
     if chance < 0.4:
@@ -112,8 +138,9 @@ def _order(random: Random, type_: Any, keys: list[_Key]) -> str:
     functions = [name for name in FUNCTIONS if name in type_.fields]
     if chance < 0.7 and functions:
         function = random.choice(functions)
-        column = random.choice(sorted(get_named_type(type_.fields[function].type).fields))  # type: ignore[union-attr]
-        return f"{{{function}: {{{column}: {direction}}}}}"
+        found = _measured(drawing, product, get_named_type(type_.fields[function].type))
+        if found is not None:
+            return f"{{{function}: {{{_inside(found[0], f'{found[1].graphql_name}: {direction}', colon=True)}}}}}"
     path, key = random.choice(keys)
     return "{key: " + "".join(f"{{{it.graphql_name}: " for it in path) + f"{{{key.graphql_name}: {direction}}}" + "}" * (len(path) + 1)
 
@@ -125,11 +152,11 @@ def _having(drawing: _Drawing, product: Product, type_: Any, keys: list[_Key]) -
     functions = [name for name in FUNCTIONS if name in type_.fields]
     if functions and random.random() < 0.4:
         function = random.choice(functions)
-        columns = get_named_type(type_.fields[function].type).fields  # type: ignore[union-attr]
-        name = random.choice(sorted(columns))
-        column = product.column_by_graphql_name[name]
-        tests = get_named_type(columns[name].type)
-        yield f"{function}: {{{name}: {_test(drawing, column, function, tests)}}}"
+        found = _measured(drawing, product, get_named_type(type_.fields[function].type))
+        if found is not None:
+            way, column, field = found
+            test = f"{column.graphql_name}: {_test(drawing, column, function, get_named_type(field.type))}"
+            yield f"{function}: {{{_inside(way, test, colon=True)}}}"
     if random.random() < 0.2:
         path, column = random.choice(keys)
         tests = "{isNull: false}"

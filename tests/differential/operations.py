@@ -127,7 +127,8 @@ class _Drawing:
             return 1
         is_row = any(type_.name == product.type_name for product in self.snapshot.products.values())
         if not is_row:
-            return 1.5
+            # Totals follow relationships, and those lead round.
+            return 0 if "_" in type_.name and self.size >= self.size_max else 1.5
         return 2 if self.size < self.size_max and depth < 3 * _DEPTH_MAX else 0
 
     def _field(self, type_: GraphQLObjectType, name: str, depth: int) -> list[str]:
