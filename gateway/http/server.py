@@ -42,6 +42,8 @@ class _BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._in_head = True
+        self._has_begun = False
+        """Whether some of a head has come, and not all of it."""
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -60,13 +62,17 @@ class _BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        # A head that came whole has been measured by the callbacks below; this one is still coming.
-        if self._in_head and self._head_bytes > self.head_max_bytes and not self.transport.is_closing():
-            self.send_400_response("The request's head is too large.")
+        # A head that came whole has been measured by the callbacks below, and needed no timer; this one, or blank lines before it, is
+        # still coming.
+        if self._has_begun or (self._in_head and self._head_bytes):
+            if self._head_bytes > self.head_max_bytes and not self.transport.is_closing():
+                self.send_400_response("The request's head is too large.")
+            if self._head_timer is None:
+                self._expect_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect_head()
+        self._in_head = self._has_begun = True
         self._size = 0
 
     def on_url(self, url: bytes) -> None:
@@ -107,12 +113,10 @@ class _BoundedProtocol(HttpToolsProtocol):
             raise ValueError("head too large")
 
     def _expect_head(self) -> None:
-        self._head_is_here()
-        self._in_head = True
         self._head_timer = asyncio.get_running_loop().call_later(self.head_s, self._close)
 
     def _head_is_here(self) -> None:
-        self._in_head = False
+        self._in_head = self._has_begun = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

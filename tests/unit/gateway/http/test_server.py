@@ -102,6 +102,12 @@ def test_a_head_that_dribbles_is_closed(address: tuple[str, int]) -> None:
     assert talk(address) == b""
 
 
+def test_blank_lines_before_a_head_keep_no_connection_open(address: tuple[str, int]) -> None:
+    found = talk(address, request(), b"\r\n")
+    assert found.count(b"HTTP/1.1 200 ") == found.count(b"HTTP/1.1 ") == 1
+    assert talk(address, b"\r\n") == b""
+
+
 def test_a_busy_port_is_told_and_so_is_an_odd_host() -> None:
     with listen("127.0.0.1", 0) as taken, pytest.raises(ListenError, match=r"http\.port"):
         listen("127.0.0.1", taken.getsockname()[1])
