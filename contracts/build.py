@@ -32,7 +32,7 @@ from contracts.model import (
     Subject,
     Times,
 )
-from contracts.objectives import Objectives, RatioObjective, Retention
+from contracts.objectives import SPAN_MAX_S, SPAN_MIN_S, Objectives, RatioObjective, Retention
 from contracts.report import Report
 from contracts.row_filters import row_filter
 from contracts.slo_document import AgeDocument, RatioDocument, RetentionDocument, SloDocument
@@ -80,14 +80,30 @@ def build_contract(document: doc.ContractDocument, fields: tuple[Field, ...], re
 def _objectives(slo: SloDocument, report: Report) -> Objectives:
     if isinstance(slo.availability, RatioDocument) and slo.availability.expected_rows is not None:
         report.add(ProblemCode.CONTRADICTION, ("spec", "slo", "availability", "expectedRows"), "availability is not counted in rows")
+    freshness = slo.freshness.target if isinstance(slo.freshness, AgeDocument) else slo.freshness
+    every_s = slo.measure.every if slo.measure is not None else None
+    if freshness is not None and every_s is not None and freshness.limit_s < every_s:
+        message = "freshness is promised within less than the measuring interval, so it is never known"
+        report.warn(ProblemCode.CONTRADICTION, ("spec", "slo", "measure", "every"), message)
+    for name in ("completeness", "accuracy", "availability"):
+        _check_spans(getattr(slo, name), report, ("spec", "slo", name))
     return Objectives(
-        freshness=slo.freshness.target if isinstance(slo.freshness, AgeDocument) else slo.freshness,
+        freshness=freshness,
         completeness=_ratio(slo.completeness),
         accuracy=_ratio(slo.accuracy),
         availability=_ratio(slo.availability),
-        measure_every_s=slo.measure.every if slo.measure is not None else None,
+        measure_every_s=every_s,
         sample_rows=slo.measure.sample_rows if slo.measure is not None else None,
     )
+
+
+def _check_spans(given: RatioObjective | RatioDocument | None, report: Report, path: Path) -> None:
+    if not isinstance(given, RatioDocument):
+        return
+    per_s = None if given.expected_rows is None else given.expected_rows.per
+    for span_s, where in ((given.window, ("window",)), (per_s, ("expectedRows", "per"))):
+        if span_s is not None and not SPAN_MIN_S <= span_s <= SPAN_MAX_S:
+            report.warn(ProblemCode.WRONG_VALUE, (*path, *where), "is not between one minute and 92 days, so the objective is never known")
 
 
 def _ratio(given: RatioObjective | RatioDocument | None) -> RatioObjective | None:

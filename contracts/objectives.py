@@ -11,7 +11,21 @@ from decimal import Decimal
 
 from contracts.durations import parse_duration
 
-__all__ = ["Objectives", "RatioObjective", "Retention", "TimeObjective", "parse_ratio", "parse_ratio_objective", "parse_time_objective"]
+__all__ = [
+    "SPAN_MAX_S",
+    "SPAN_MIN_S",
+    "Objectives",
+    "RatioObjective",
+    "Retention",
+    "TimeObjective",
+    "parse_ratio",
+    "parse_ratio_objective",
+    "parse_time_objective",
+]
+
+
+SPAN_MIN_S, SPAN_MAX_S = 60.0, 92 * 86_400.0
+"""Windows and periods over which shares and rows can be counted."""
 
 
 @dataclass(frozen=True, slots=True)

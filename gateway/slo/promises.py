@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contracts.model import Contract
-from contracts.objectives import RatioObjective, TimeObjective
+from contracts.objectives import SPAN_MAX_S, SPAN_MIN_S, RatioObjective, TimeObjective
 from gateway.slo.measured import RATIOS, ObjectiveName
 from gateway.slo.objective import Promise
 
@@ -16,8 +16,7 @@ __all__ = ["FRESHNESS_ALLOWED", "WINDOW_MAX_S", "promises_of"]
 
 FRESHNESS_ALLOWED = 0.01
 """The share of measurements that may find data too old before the budget of freshness is spent: contracts state none."""
-WINDOW_MAX_S = 92 * 86_400.0
-_WINDOW_MIN_S = 60.0
+WINDOW_MAX_S = SPAN_MAX_S
 _LIMIT_MAX_S = 100 * 365 * 86_400.0
 _ROWS_MAX = 10**12
 
@@ -54,7 +53,7 @@ def _absurd(objective: RatioObjective) -> str | None:
     if not 0.0 < objective.target_ratio <= 1.0:
         return "the target is no share between 0 and 100 %"
     for span_s in (objective.window_s, objective.expected_rows_per_s):
-        if span_s is not None and not _WINDOW_MIN_S <= span_s <= WINDOW_MAX_S:
+        if span_s is not None and not SPAN_MIN_S <= span_s <= WINDOW_MAX_S:
             return "a window is between one minute and 92 days"
     if objective.expected_rows_min is not None and objective.expected_rows_min > _ROWS_MAX:
         return "more rows are expected than a product can have"

@@ -361,3 +361,18 @@ spec: {schema: {type: inline, fields: [{name: id, type: strng}]}}
         (ProblemCode.UNKNOWN_KEY, "name"),
         (ProblemCode.BAD_SCHEMA, "string"),
     }
+
+
+@pytest.mark.parametrize(
+    ("slo", "at"),
+    [
+        ('{freshness: "< 1 hour", measure: {every: PT2H}}', "spec.slo.measure.every"),
+        ('{availability: {target: "99%", window: PT1S}}', "spec.slo.availability.window"),
+        ('{accuracy: {target: "99%", window: P200D}}', "spec.slo.accuracy.window"),
+        ('{completeness: {target: "99%", expectedRows: {per: "1 s", min: 1}}}', "spec.slo.completeness.expectedRows.per"),
+    ],
+)
+def test_objectives_that_can_never_be_known_load_with_a_warning_at_their_line(slo: str, at: str) -> None:
+    (warning,) = contract(f"  slo: {slo}\n").warnings
+    assert (warning.at, warning.line is not None) == (at, True)
+    assert "never known" in warning.message
