@@ -20,8 +20,9 @@ from graphql import OperationType
 from contracts import MeshPolicy
 from contracts.fields import Kind, Scalar
 from contracts.masks import Mask, MaskKind
+from contracts.model import Use
 from contracts.predicates import Predicate
-from domain_adapters.port import Call, Port, Probes, Restricted
+from domain_adapters.port import Call, Port, Probes
 from gateway.caller import Caller
 from gateway.catalog.change import Change
 from gateway.catalog.described import Described
@@ -67,6 +68,7 @@ __all__ = ["Engine"]
 
 _LARGE_CHARACTERS = 2_000
 _LARGE_VALUES = 500
+_ALL_USES: frozenset[Use] = frozenset()
 
 
 class Engine:
@@ -402,10 +404,11 @@ class Engine:
         return [
             Offer(
                 port,
-                port.serves if isinstance(port, Restricted) else frozenset(),
+                # Not isinstance of the protocols, which looks at every member anew: this is asked of every read.
+                getattr(port, "serves", _ALL_USES),
                 trusts_counts=(product.id, id(port)) in self._proved,
                 trusts_totals=(product.id, id(port)) in self._proved_totals,
-                is_known=not isinstance(port, Probes) or port.probed,
+                is_known=getattr(port, "probed", True),
             )
             for port in product.ports
         ]

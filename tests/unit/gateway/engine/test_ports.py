@@ -68,6 +68,10 @@ def gone() -> PortError:
     return PortUnavailableError("nobody is there", reason="refused")
 
 
+def late() -> PortError:
+    return PortUnavailableError("no answer in time", reason="timeout")
+
+
 def cannot() -> PortError:
     return PortCannotError("not this", reason="filter")
 
@@ -94,7 +98,7 @@ def plain(name: str) -> Callable[[Named], Named]:
     return lambda port: Named(port, name)
 
 
-@pytest.mark.parametrize("error", [gone, cannot])
+@pytest.mark.parametrize("error", [gone, late, cannot])
 async def test_a_port_that_is_away_or_cannot_after_all_is_passed_over(error: Callable[[], PortError]) -> None:
     asked, (first, _) = await opened(lambda port: Failing(port, "a", error), plain("b"))
     answer = await asked.ask(ANALYST, LIST)
