@@ -65,5 +65,5 @@ def test_a_thousand_products_in_a_row_are_described_and_followed_without_recursi
     assert printed.count("\ntype ShopP999 {") == 1
     nested = "{ id " * 15 + "}" * 15
     text = "{ shop { p990(first: 1) { nodes " + nested.replace("{ id ", "{ id next ", 14) + " } } }"
-    executable = mesh.engine.explained(Question(text), Frame(analyst(), 0.0, "r"))
+    executable = mesh.engine.explained(Question(text), Frame(analyst(), 0.0, "r")).executable
     assert len(executable.products) == 15
