@@ -141,7 +141,8 @@ class ObjectiveState:
         return SloStatus.UNKNOWN if now >= known.stale_at and status in _GOOD else status
 
     def _note_breach(self, plain: SloStatus) -> None:
-        if plain is SloStatus.BREACHED and self._good is None:
+        # A good measurement that grew too old before the next one began the count anew.
+        if plain is SloStatus.BREACHED:
             self._good = 0
 
     def _next_change(self, now: dt.datetime) -> dt.datetime | None:

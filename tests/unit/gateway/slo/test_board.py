@@ -226,6 +226,17 @@ def test_availability_is_counted_over_its_window() -> None:
     assert found.status((ORDERS,)) == "MET"
 
 
+def test_data_that_grows_too_old_again_between_good_measurements_begins_the_count_anew() -> None:
+    found, clock = board(FRESH)
+    found.take(ORDERS, told(START, START - dt.timedelta(hours=2)))
+    seen = []
+    for age_s in (3_590, 0, 0):
+        now = clock.pass_(minutes=1)
+        found.take(ORDERS, told(now, now - dt.timedelta(seconds=age_s)))
+        seen.append(found.status((ORDERS,)))
+    assert seen == ["BREACHED", "BREACHED", "MET"]
+
+
 def test_of_several_versions_the_newest_has_the_plain_name() -> None:
     clock = Clock()
     found = Board([contract(version="2.9.0"), contract(version="2.10.0"), contract(version="1.0.0")], clock)
