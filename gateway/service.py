@@ -24,6 +24,7 @@ from gateway.engine.cost import Tariff
 from gateway.engine.current import Current
 from gateway.engine.engine import Engine
 from gateway.engine.explain import explain
+from gateway.engine.signals import Signals
 from gateway.exchange import Frame, Question
 from gateway.observe import meters
 from gateway.observe.logs import event, fault
@@ -122,15 +123,17 @@ class Service:
             introspection_products_max=settings.limits.introspection_products_max,
             views_max=settings.cache.views_max,
             usage=self.usage,
-            on_compiled=metrics.compiled,
-            on_executable=lambda hit: metrics.executable(hit=hit),
-            on_read=self._note_read,
-            on_cost=metrics.cost,
             tariff=_tariff(settings),
-            on_internal=lambda error, id_: fault("internal_error", error, request_id=id_),
-            on_disclosed=lambda product, columns, id_: event("masked_fields_used", product=product, columns=columns, request_id=id_),
-            on_drift=self.upkeep.drift.note,
-            on_dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
+            signals=Signals(
+                compiled=metrics.compiled,
+                executable=lambda hit: metrics.executable(hit=hit),
+                read=self._note_read,
+                cost=metrics.cost,
+                internal=lambda error, id_: fault("internal_error", error, request_id=id_),
+                disclosed=lambda product, columns, id_: event("masked_fields_used", product=product, columns=columns, request_id=id_),
+                drift=self.upkeep.drift.note,
+                dropped=lambda product, rows: event("rows_dropped", product=product, rows=rows),
+            ),
         )
         self.answerer = Current(engine)
         self._probing = Probing(policy, settings, self.bounds, self.answerer.note_proof)

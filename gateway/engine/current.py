@@ -37,5 +37,5 @@ class Current:
 
     def follow(self, engine: Engine) -> None:
         """Let a successor answer from now on."""
-        engine.succeed(self.engine)
+        engine.readers.forget_gone()
         self.engine = engine

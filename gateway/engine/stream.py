@@ -7,10 +7,12 @@ and told at the end, or end a form that has no place to tell them. Rejects what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from contracts.model import Use
 from contracts.predicates import Operator
@@ -18,15 +20,21 @@ from gateway.compiler.executable import PartnerStep, RowShape
 from gateway.compiler.flat import FlatList
 from gateway.engine.batches import ahead, read_batches
 from gateway.engine.binding import Bound
+from gateway.engine.case import Case
 from gateway.engine.choice import looks_up
 from gateway.engine.findings import Findings
 from gateway.engine.forms.writer import End, Writer
+from gateway.engine.forms.writers import writer_of
 from gateway.engine.grouping import Group, Grouping
+from gateway.engine.respond import stream_headers
 from gateway.engine.run import Run
 from gateway.engine.tasks import in_turns
+from gateway.engine.totals import with_partners
 from gateway.errors import GatewayError
+from gateway.exchange import Form
+from gateway.slo.board import Board
 
-__all__ = ["StrictFindings", "group_pieces", "pieces"]
+__all__ = ["Begun", "StrictFindings", "begin"]
 
 _GROUPS_AT_ONCE = 2_000
 
@@ -40,6 +48,41 @@ class StrictFindings(Findings):
         if error.path is None:
             error.path = path
         raise error
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An answer of which nothing has been written yet. ``pieces``: its bytes, of which only the first is made within the request's time."""
+
+    name: str
+    headers: tuple[tuple[str, str], ...]
+    pieces: AsyncGenerator[bytes, None]
+    last_words: Callable[[GatewayError], bytes | None]
+    products: tuple[str, ...]
+
+
+async def begin(case: Case, run: Run, form: Form, board: Board) -> Begun:
+    """Prepare to write a case's list as a form. **Raises** `GatewayError` NOT_ACCEPTABLE, and where groups cannot be formed."""
+    flat = case.flat
+    assert flat is not None
+    write_with = await writer_of(form, flat)
+    # Groups are all there before the first is written, and then it is known what they were formed by.
+    groups = None if flat.groups is None else await run.totals.groups(flat.groups)
+    read = with_partners(case.executable.products, run.totals.read)
+    products = tuple(id_ for id_, _ in read)
+    about = {"mesh.slo": board.block(read), "mesh.masked": case.executable.masked, "mesh.denied": case.executable.denied}
+    if case.demanded.warnings:
+        about["mesh.unmet"] = msgspec.json.encode(case.demanded.warnings)
+    writer = write_with(about)
+    asked = case.bound[flat.step.path if flat.groups is None else flat.groups.path]
+    if groups is not None:
+        assert isinstance(asked, Grouping)
+        most, made = asked.first, group_pieces(*groups, asked, writer)
+    else:
+        assert isinstance(asked, Bound)
+        most, made = asked.asked.first, pieces(run, flat, writer)
+    headers = stream_headers(case.executable, board.status(products), most, case.demanded.warnings)
+    return Begun(flat.name, headers, made, writer.failure, products)
 
 
 async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[bytes, None]:

@@ -31,7 +31,7 @@ from gateway.errors import GatewayError
 from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
 from gateway.governance.ruling import ProductRuling
 
-__all__ = ["Part", "Totals"]
+__all__ = ["Part", "Totals", "with_partners"]
 
 _LARGE_GROUPS = 1_000
 _LARGE_CELLS = 5_000
@@ -251,3 +251,15 @@ def _pages_of(found: dict[Key, list[Group]], grouping: Grouping, having: Predica
             while some:
                 some.pop()
     return pages
+
+
+def with_partners(
+    products: tuple[tuple[str, tuple[str, ...]], ...], partners: Mapping[str, list[str]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Add the products that groups were formed by, with the paths of those, to the products that an operation reads."""
+    if not partners:
+        return products
+    found = dict(products)
+    for id_, paths in sorted(partners.items()):  # not as their reads happened to begin
+        found[id_] = (*found.get(id_, ()), *sorted(paths))
+    return tuple(found.items())

@@ -32,6 +32,7 @@ from gateway.caller import Caller
 from gateway.catalog.snapshot import snapshot_of
 from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
+from gateway.engine.signals import Signals
 from gateway.exchange import Frame, Question
 from gateway.settings import Limits
 from gateway.slo.board import Board
@@ -163,7 +164,7 @@ class Mesh:
             bounds=bounds or Bounds(),
             clock=lambda: NOW,
             board=Board(contracts, lambda: NOW),
-            on_internal=lambda error, _: self.failures.append(error),
+            signals=Signals(internal=lambda error, _: self.failures.append(error)),
         )
         for product in snapshot.products.values():
             for port in product.ports:

@@ -12,6 +12,7 @@ from contracts.masks import Mask, MaskKind
 from contracts.model import Aggregates, FieldClassification, Grant
 from domain_adapters.sources import Rows
 from domain_adapters.sql import open_sql
+from gateway.engine.signals import Signals
 
 from .lying import NOW, STRING, Mesh, contract, link
 
@@ -48,7 +49,7 @@ async def mesh_of(grant: Grant, told: list[tuple[str, tuple[str, ...]]], *, wage
     port: Any = await open_sql(staff, Rows(ROWS), clock=lambda: NOW, cursors=1)
     _OPEN.append(port)
     mesh = Mesh((staff, port))
-    mesh.engine._on_disclosed = lambda product, columns, _: told.append((product, columns))
+    mesh.engine.signals = Signals(disclosed=lambda product, columns, _: told.append((product, columns)))
     return mesh
 
 

@@ -17,6 +17,7 @@ from gateway.caller import Caller
 from gateway.catalog.snapshot import Snapshot, snapshot_of
 from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
+from gateway.engine.signals import Signals
 from gateway.exchange import Frame, Question
 from gateway.governance.views import View, Views
 from gateway.settings import Limits
@@ -99,7 +100,7 @@ def engine_of(snapshot: Snapshot, world: World, *, bounds: Bounds | None = None,
         bounds=bounds or Bounds(),
         clock=lambda: NOW,
         board=board,
-        on_internal=lambda error, _id: failures.append(error),
+        signals=Signals(internal=lambda error, _id: failures.append(error)),
     )
     ports = [port for product in snapshot.products.values() for port in product.ports]
     return Asked(engine, Mesh(world, snapshot, SECRET, sorts, board), ports, failures, Views(world.policy, world.contracts))

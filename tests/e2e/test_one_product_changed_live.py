@@ -128,7 +128,7 @@ async def test_a_request_under_way_finishes_on_what_it_began_on(tmp_path: Path) 
     gate = asyncio.Event()
     async with running(tmp_path, gate=gate) as (gateway, _):
         asked = asyncio.create_task(gateway.ask(THINGS))
-        while gateway.service.answerer.engine._decoders == {}:
+        while gateway.service.answerer.engine.readers._decoders == {}:
             await asyncio.sleep(0)
         change = asyncio.create_task(gateway.service.withdraw("shop/things"))
         await change

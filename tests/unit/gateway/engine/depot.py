@@ -25,6 +25,7 @@ from gateway.caller import Caller
 from gateway.catalog.snapshot import snapshot_of
 from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
+from gateway.engine.signals import Signals
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.settings import Limits
 from gateway.slo.board import Board
@@ -181,7 +182,7 @@ async def depot(
         bounds=bounds or Bounds(),
         clock=lambda: NOW,
         board=Board([promise], lambda: NOW),
-        on_internal=lambda error, _id: internal.append(error),
+        signals=Signals(internal=lambda error, _id: internal.append(error)),
     )
     return Depot(engine, tested, internal)
 

@@ -18,6 +18,7 @@ from gateway.engine.binding import Values, bind
 from gateway.engine.budget import Bounds
 from gateway.engine.cost import Costs, Estimate, Tariff
 from gateway.engine.engine import Engine
+from gateway.engine.signals import Signals
 from gateway.exchange import Form, Frame, Question, Reply
 from gateway.settings import Limits
 from gateway.slo.board import Board
@@ -78,7 +79,7 @@ async def desk(less: dict[str, Any] | None = None, *, size: int = 100, **tariff:
         clock=lambda: NOW,
         board=Board(world.contracts, lambda: NOW),
         tariff=Tariff(**tariff),
-        on_cost=lambda cost, estimated, read: costs.append((cost, estimated, read)),
+        signals=Signals(cost=lambda cost, estimated, read: costs.append((cost, estimated, read))),
     )
     try:
         yield Desk(engine, ports, costs)
