@@ -124,7 +124,7 @@ def schema_of(snapshot: Snapshot, rulings: Mapping[str, ProductRuling], *, wide:
                 reach.totals.update((id_, name) for name in TOTALS)
         if standing is not Standing.HIDDEN:
             reach.links[id_] = {it.graphql_name for it in product.relations if rulings[it.target].standing is not Standing.HIDDEN}
-            reach.filters[id_] = reach.measured[id_] = reach.links[id_]
+            reach.filters[id_] = reach.links[id_]
     return Slices(snapshot, mesh_field()).of(reach, lambda it: rulings[it.id], wide=wide).schema
 
 
