@@ -31,7 +31,7 @@ from .asking_both import Asking, Seen, Side, Sides, differences_of, opened
 from .equivalent import Equivalent, equivalent_of
 from .wages import CLERK, other_wages, question, wages
 
-WORLDS = int(os.environ.get("MESHGATE_WORLDS") or 30)
+WORLDS = int(os.environ.get("MESHGATE_WORLDS") or 36)
 CALLERS = 3
 OPERATIONS = 5
 TWINS = 5
@@ -53,7 +53,7 @@ KINDS = {
     "GET": 100,
     "level 0": 600,
     "level 1": 600,
-    **dict.fromkeys((f"as {form}" for form in Form), 30),
+    **dict.fromkeys((f"as {form}" for form in Form), 15),
 }
 """Kinds of pairs -> how many there are at least, among those whose ports answered differently."""
 
@@ -217,7 +217,7 @@ async def test_what_is_for_totals_only_shows_in_its_totals_alone(number: int) ->
 
 
 def test_enough_pairs_differed_for_this_to_mean_something() -> None:
-    if not COMPARED or WORLDS < 30:
+    if not COMPARED or WORLDS < 36:
         pytest.skip("only part of the pairs ran")
     print("\n" + report())  # noqa: T201 - shown by pytest -s, and by python -m tests.property
     assert COMPARED["differed"] >= ENOUGH, COMPARED
