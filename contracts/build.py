@@ -32,7 +32,7 @@ from contracts.model import (
     Subject,
     Times,
 )
-from contracts.objectives import SPAN_MAX_S, SPAN_MIN_S, Objectives, RatioObjective, Retention
+from contracts.objectives import SPAN_MAX_S, SPAN_MIN_S, Objectives, RatioObjective, Retention, TimeObjective, Unreadable
 from contracts.report import Report
 from contracts.row_filters import row_filter
 from contracts.slo_document import AgeDocument, RatioDocument, RetentionDocument, SloDocument
@@ -80,7 +80,7 @@ def build_contract(document: doc.ContractDocument, fields: tuple[Field, ...], re
 def _objectives(slo: SloDocument, report: Report) -> Objectives:
     if isinstance(slo.availability, RatioDocument) and slo.availability.expected_rows is not None:
         report.add(ProblemCode.CONTRADICTION, ("spec", "slo", "availability", "expectedRows"), "availability is not counted in rows")
-    freshness = slo.freshness.target if isinstance(slo.freshness, AgeDocument) else slo.freshness
+    freshness, unreadable = _told(slo, report)
     every_s = slo.measure.every if slo.measure is not None else None
     if freshness is not None and every_s is not None and freshness.limit_s < every_s:
         message = "freshness is promised within less than the measuring interval, so it is never known"
@@ -92,12 +92,27 @@ def _objectives(slo: SloDocument, report: Report) -> Objectives:
         completeness=_ratio(slo.completeness),
         accuracy=_ratio(slo.accuracy),
         availability=_ratio(slo.availability),
+        unreadable=unreadable,
         measure_every_s=every_s,
         sample_rows=slo.measure.sample_rows if slo.measure is not None else None,
     )
 
 
-def _check_spans(given: RatioObjective | RatioDocument | None, report: Report, path: Path) -> None:
+def _told(slo: SloDocument, report: Report) -> tuple[TimeObjective | None, tuple[tuple[str, Unreadable], ...]]:
+    """Set apart what cannot be read: it is told to the owner, and costs nothing but that objective."""
+    unreadable: list[tuple[str, Unreadable]] = []
+    for name in ("freshness", "completeness", "accuracy", "availability"):
+        given = getattr(slo, name)
+        is_mapping = isinstance(given, (AgeDocument, RatioDocument))
+        if isinstance(found := given.target if is_mapping else given, Unreadable):
+            unreadable.append((name, found))
+            path = ("spec", "slo", name, "target") if is_mapping else ("spec", "slo", name)
+            report.warn(ProblemCode.WRONG_VALUE, path, f"{found.reason}; the objective is never known")
+    freshness = slo.freshness.target if isinstance(slo.freshness, AgeDocument) else slo.freshness
+    return None if isinstance(freshness, Unreadable) else freshness, tuple(unreadable)
+
+
+def _check_spans(given: RatioObjective | Unreadable | RatioDocument | None, report: Report, path: Path) -> None:
     if not isinstance(given, RatioDocument):
         return
     per_s = None if given.expected_rows is None else given.expected_rows.per
@@ -106,9 +121,11 @@ def _check_spans(given: RatioObjective | RatioDocument | None, report: Report, p
             report.warn(ProblemCode.WRONG_VALUE, (*path, *where), "is not between one minute and 92 days, so the objective is never known")
 
 
-def _ratio(given: RatioObjective | RatioDocument | None) -> RatioObjective | None:
+def _ratio(given: RatioObjective | Unreadable | RatioDocument | None) -> RatioObjective | None:
     if not isinstance(given, RatioDocument):
-        return given
+        return None if isinstance(given, Unreadable) else given
+    if isinstance(given.target, Unreadable):
+        return None
     rows = given.expected_rows
     return RatioObjective(
         given.target.text,

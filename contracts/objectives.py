@@ -18,6 +18,7 @@ __all__ = [
     "RatioObjective",
     "Retention",
     "TimeObjective",
+    "Unreadable",
     "parse_ratio",
     "parse_ratio_objective",
     "parse_time_objective",
@@ -49,8 +50,19 @@ class RatioObjective:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An objective that says nothing that can be measured: its wording, and what is wrong with it."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Objectives:
-    """What the product promises; None where it promises nothing. ``measure_every_s`` and ``sample_rows``: how to measure."""
+    """What the product promises; None where it promises nothing. ``measure_every_s`` and ``sample_rows``: how to measure.
+
+    ``unreadable``: by name, what was meant as a promise and cannot be read; it is never known, and all else of the product is unharmed.
+    """
 
     freshness: TimeObjective | None = None
     completeness: RatioObjective | None = None
@@ -58,6 +70,7 @@ class Objectives:
     availability: RatioObjective | None = None
     measure_every_s: float | None = None
     sample_rows: int | None = None
+    unreadable: tuple[tuple[str, Unreadable], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

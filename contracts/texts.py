@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic import Field as Member
@@ -12,7 +13,7 @@ from pydantic import Field as Member
 from contracts.durations import parse_duration
 from contracts.model import Frozen
 from contracts.names import PRODUCT_REF
-from contracts.objectives import RatioObjective, TimeObjective, parse_ratio_objective, parse_time_objective
+from contracts.objectives import RatioObjective, TimeObjective, Unreadable, parse_ratio_objective, parse_time_objective
 
 __all__ = [
     "AgeText",
@@ -64,17 +65,31 @@ def _day(value: Any) -> dt.date:
     return dt.date.fromisoformat(value)
 
 
+T = TypeVar("T")
+
+
+def _readable(parse: Callable[[str], T]) -> Callable[[Any], T | Unreadable]:
+    def read(value: Any) -> T | Unreadable:
+        text = text_of(value)
+        try:
+            return parse(text)
+        except ValueError as error:
+            return Unreadable(text, str(error))
+
+    return read
+
+
 DurationText = Annotated[
     float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "examples": ["7 years", "1 hour", "15 min", "PT1H30M", "P2W"]})
 ]
 Day = Annotated[dt.date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 RatioText = Annotated[
-    RatioObjective,
-    BeforeValidator(lambda value: parse_ratio_objective(text_of(value))),
+    RatioObjective | Unreadable,
+    BeforeValidator(_readable(parse_ratio_objective)),
     WithJsonSchema({"type": "string", "pattern": r"^\s*(>=|>|≥)?\s*[0-9]{1,3}(\.[0-9]{1,9})?\s*%\s*$", "examples": ["> 99.5%", "99.95%"]}),
 ]
 AgeText = Annotated[
-    TimeObjective,
-    BeforeValidator(lambda value: parse_time_objective(text_of(value))),
+    TimeObjective | Unreadable,
+    BeforeValidator(_readable(parse_time_objective)),
     WithJsonSchema({"type": "string", "examples": ["< 1 hour", "15 min", "PT1H"]}),
 ]

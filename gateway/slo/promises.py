@@ -28,6 +28,8 @@ def promises_of(contract: Contract, *, measured_every_s: float) -> tuple[Promise
 
 def _promises(contract: Contract, measured_every_s: float) -> Iterator[Promise]:
     objectives = contract.objectives
+    for written, unreadable in objectives.unreadable:
+        yield Promise(ObjectiveName(written), unreadable.text, None, FRESHNESS_ALLOWED, None, unreadable.reason)
     if objectives.freshness is not None:
         objection = _too_often(objectives.freshness, measured_every_s)
         limit = None if objection else objectives.freshness.limit_s

@@ -192,7 +192,7 @@ def test_mistakes_of_shape_and_of_meaning_are_told_together() -> None:
         """\
   slo:
     freshnes: "< 1 hour"
-    accuracy: "< 99%"
+    accuracy: 99
   primaryKey: [idd]
   access:
     - {role: a, fields: [7], until: 2027-02-30}
@@ -370,9 +370,20 @@ spec: {schema: {type: inline, fields: [{name: id, type: strng}]}}
         ('{availability: {target: "99%", window: PT1S}}', "spec.slo.availability.window"),
         ('{accuracy: {target: "99%", window: P200D}}', "spec.slo.accuracy.window"),
         ('{completeness: {target: "99%", expectedRows: {per: "1 s", min: 1}}}', "spec.slo.completeness.expectedRows.per"),
+        ('{freshness: "soon"}', "spec.slo.freshness"),
+        ('{freshness: {target: "> 1 hour"}}', "spec.slo.freshness.target"),
+        ('{accuracy: "very"}', "spec.slo.accuracy"),
+        ('{availability: {target: "101%", window: P30D}}', "spec.slo.availability.target"),
     ],
 )
 def test_objectives_that_can_never_be_known_load_with_a_warning_at_their_line(slo: str, at: str) -> None:
     (warning,) = contract(f"  slo: {slo}\n").warnings
     assert (warning.at, warning.line is not None) == (at, True)
     assert "never known" in warning.message
+
+
+def test_an_objective_that_cannot_be_read_leaves_the_others_as_they_are() -> None:
+    made = contract('  slo: {freshness: "as fresh as can be", completeness: "> 99%", availability: {target: "never", window: P30D}}\n')
+    assert made.objectives.completeness == RatioObjective("> 99%", 0.99)
+    assert (made.objectives.freshness, made.objectives.availability) == (None, None)
+    assert {name: it.text for name, it in made.objectives.unreadable} == {"freshness": "as fresh as can be", "availability": "never"}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from contracts.objectives import Objectives, RatioObjective, TimeObjective
+from contracts.objectives import Objectives, RatioObjective, TimeObjective, Unreadable
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
 from gateway.slo.promises import promises_of
@@ -32,6 +32,7 @@ HOUR = TimeObjective("< 1 hour", 3_600.0)
             Objectives(completeness=RatioObjective("?", 0.9, expected_rows_min=10**13, expected_rows_per_s=86_400.0)),
             "more rows are expected than a product can have",
         ),
+        (Objectives(unreadable=(("completeness", Unreadable("nearly all", "expected a percentage")),)), "expected a percentage"),
     ],
 )
 def test_what_cannot_be_measured_is_unknown_and_harms_nothing_else(objectives: Objectives, finding: str) -> None:
@@ -42,6 +43,7 @@ def test_what_cannot_be_measured_is_unknown_and_harms_nothing_else(objectives: O
         accuracy=RatioObjective("> 99%", 0.99),
         availability=objectives.availability,
         measure_every_s=objectives.measure_every_s,
+        unreadable=objectives.unreadable,
     )
     board = Board([contract("a", objectives=both), contract("b")], time.clock)
     for key in ("d/a", "d/b"):
