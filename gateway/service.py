@@ -64,6 +64,10 @@ def build(settings: Settings, *, metrics: Metrics | None = None, clock: Clock = 
         return Service(settings, policy, reading, metrics=metrics or Metrics(products_max=settings.observe.products_max), clock=clock)
 
 
+def _log_finding(product: str, owner: str, finding: str) -> None:
+    event("slo_finding", product=product, owner=owner, finding=finding)
+
+
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """Let thousands of contracts be loaded without looking through all of them for garbage again and again: they stay."""
@@ -92,7 +96,7 @@ class Service:
             event("left_out", finding=finding)
         slo = settings.slo
         cadence = Cadence(slo.freshness_s, slo.sample_s, slo.sample_rows)
-        self.board = Board(reading.contracts, clock, cadence=cadence, on_events=metrics.events)
+        self.board = Board(reading.contracts, clock, cadence=cadence, on_events=metrics.events, on_finding=_log_finding)
         store = None if settings.store.url is None else open_store(settings.store.url.get_secret_value())
         told = None if store is None else ToldInStore(store, secrets.token_hex(8))
         self.alerts = Alerts(sinks_of(settings.alerts), self.board.contract, clock=clock, told=told, on_outcome=metrics.alerts)

@@ -50,7 +50,8 @@ class Board:
     """The states of all products. Of several versions the newest stands under ``domain/name``, others under ``domain/name@version``.
 
     ``cadence``: how often products are measured whose contract does not say. ``on_events``: told of the probes and calls that count for
-    availability: product, version, how many were bad and how many there were.
+    availability: product, version, how many were bad and how many there were. ``on_finding``: told of what is newly odd about a product,
+    for its owner: product, owner, finding.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class Board:
         *,
         cadence: Cadence | None = None,
         on_events: Events = lambda _product, _version, *, bad, total: None,
+        on_finding: Callable[[str, str, str], None] = lambda _product, _owner, _finding: None,
     ) -> None:
         self._clock = clock
         self._cadence = cadence or Cadence()
         self._on_events = on_events
+        self._on_finding = on_finding
         self._states: dict[str, ProductState] = {}
         self._revision = 0
         self._listeners: list[Listener] = []
@@ -99,7 +102,10 @@ class Board:
         for key, contract in {**newest, **{f"{one.key}@{one.metadata.version}": one for one in others}}.items():
             promises = promises_of(contract, measured_every_s=self._cadence.of(contract).freshness_s)
             known = kept.get(key)
-            self._states[key] = known if known is not None and known.is_for(contract, promises) else ProductState(key, contract, promises)
+            if known is None or not known.is_for(contract, promises):
+                known = ProductState(key, contract, promises)
+                self._tell_findings(known, ())
+            self._states[key] = known
         self._forget_blocks()
         self._revision += 1
         self._schedule()
@@ -123,6 +129,7 @@ class Board:
             before = state.slo
             measured_at = max((it.measured_at for it in readings if not it.failed), default=now)
             self._noted(product, state, before, min(now, measured_at), changed=state.take(readings, now))
+            self._tell_findings(state, before.findings)
             for it in readings:
                 if it.objective is ObjectiveName.AVAILABILITY and it.total:
                     self._on_events(product, state.contract.metadata.version, bad=it.bad, total=it.total)
@@ -138,13 +145,21 @@ class Board:
         """Note what callers' queries met in a product's rows; it moves no state."""
         state = self._states.get(product)
         if state is not None:
+            before = state.slo.findings
             state.drifts(finding)
+            self._tell_findings(state, before)
 
     def looked(self, product: str) -> None:
         """Note that a probe has looked at a product's rows, so that what queries met before is settled."""
         state = self._states.get(product)
         if state is not None:
             state.drifts(None)
+
+    def _tell_findings(self, state: ProductState, before: Sequence[str]) -> None:
+        slo = state.slo
+        for finding in slo.findings:
+            if finding not in before:
+                self._on_finding(slo.product, slo.owner or "", finding)
 
     def products(self) -> tuple[ProductSlo, ...]:
         """Tell how all products stand."""

@@ -45,7 +45,9 @@ def test_what_cannot_be_measured_is_unknown_and_harms_nothing_else(objectives: O
         measure_every_s=objectives.measure_every_s,
         unreadable=objectives.unreadable,
     )
-    board = Board([contract("a", objectives=both), contract("b")], time.clock)
+    findings: list[tuple[str, str, str]] = []
+    board = Board([contract("a", objectives=both), contract("b")], time.clock, on_finding=lambda *told: findings.append(told))
+    assert findings == [("d/a", "o@x", finding)]
     for key in ("d/a", "d/b"):
         board.take(key, told(START, START, 1.0, 1.0, 1.0))
     slo = board.product("d/a")
@@ -53,6 +55,7 @@ def test_what_cannot_be_measured_is_unknown_and_harms_nothing_else(objectives: O
     statuses = [one.status.value for one in slo.objectives]
     assert sorted(statuses) == sorted(["UNKNOWN", *["MET"] * (len(statuses) - 1)])
     assert board.product("d/b").status == "MET"
+    assert findings == [("d/a", "o@x", finding)]  # said once, not with every measurement
     json.loads(board.block((("d/a", ("a",)), ("d/b", ("b",)))))
 
 
