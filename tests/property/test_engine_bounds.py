@@ -221,7 +221,7 @@ async def test_operations_asked_side_by_side_are_answered_as_one_after_another()
     for _ in range(60):
         caller = random.choice(callers)
         operation = operation_of(ready.level1.oracle(caller).schema, world, ready.level1.mesh.snapshot, random)
-        for asked in (ready.level1, ready.level0):
-            checks.append(check(asked, caller, operation, random, long_as_text=False))
+        for over, asked in (("level 1", ready.level1), ("level 0", ready.level0)):
+            checks.append(check(asked, caller, operation, random, long_as_text=False, over=over))
     await asyncio.gather(*checks)
     await ready.aclose()
