@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +129,7 @@ def _slice(one: _Running, question: str, round_: int, *, clients: int, seconds: 
         before_s = one.process.cpu_s()
         load = press(one.contender.port, one.contender.requests[question], clients=clients, seconds=seconds, core=core)
         cpu_s = one.process.cpu_s() - before_s
+        _let_finish(one.process)
         if not load.failed and load.requests < 2 * clients and seconds < _SECONDS_MAX:
             # Too slow to be told from a start and an end in so short a time.
             return _slice(one, question, round_, clients=clients, seconds=2 * seconds, core=core)
@@ -155,6 +157,15 @@ def _slice(one: _Running, question: str, round_: int, *, clients: int, seconds: 
             break
     assert best is not None
     return best
+
+
+def _let_finish(process: Process) -> None:
+    """Wait for what a server still works on after its clients have gone, which would take the core from the next one."""
+    for _ in range(100):
+        before_s = process.cpu_s()
+        time.sleep(0.1)
+        if process.cpu_s() - before_s < 0.02:
+            return
 
 
 def _line(one: Slice) -> str:
