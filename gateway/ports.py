@@ -17,8 +17,8 @@ from domain_adapters.kinds import Surroundings, is_served, open_port
 from domain_adapters.port import Call, Port
 from gateway.catalog.snapshot import Product
 from gateway.engine.budget import Bounds
-from gateway.engine.proof import counts_hold, row_rules_of
-from gateway.engine.proof_totals import totals_hold
+from gateway.engine.reading.proof import counts_hold, row_rules_of
+from gateway.engine.totals.proof import totals_hold
 from gateway.errors import GatewayError
 from gateway.observe.logs import event
 from gateway.settings import PortSettings, ProductSettings, Settings

@@ -20,10 +20,10 @@ from domain_adapters.port import Port
 from gateway.catalog.change import Change, changed
 from gateway.catalog.snapshot import tolerant_snapshot_of
 from gateway.engine.budget import Bounds
-from gateway.engine.cost import Tariff
 from gateway.engine.current import Current
 from gateway.engine.engine import Engine
-from gateway.engine.explain import explain
+from gateway.engine.explaining.cost import Tariff
+from gateway.engine.explaining.explain import explain
 from gateway.engine.signals import Signals
 from gateway.exchange import Frame, Question
 from gateway.observe import meters

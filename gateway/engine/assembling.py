@@ -11,8 +11,8 @@ from gateway.compiler.executable import ConnectionStep
 from gateway.compiler.plan import CountPick, CursorPick, EdgesPick, MetadataPick, NodePick, NodesPick, PageInfoPick
 from gateway.compiler.structs import output_class
 from gateway.compiler.totals import AggregatePick, GroupsPick
-from gateway.engine.asked import Fetched
-from gateway.engine.decode import generated_at
+from gateway.engine.asking.asked import Fetched
+from gateway.engine.decoding.decode import generated_at
 from gateway.slo.board import Board
 
 __all__ = ["Lists", "connection_objects"]

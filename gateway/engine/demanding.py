@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.compiler.executable import ConnectionStep, Executable
 from gateway.compiler.plan import Demand
-from gateway.engine.grouping import Grouping
+from gateway.engine.asking.grouping import Grouping
 from gateway.errors import GatewayError, RefusedError
 from gateway.slo.board import Board
 from gateway.slo.demands import OnBreach, Unmet, Wanted, unmet

@@ -33,22 +33,22 @@ from gateway.compiler.flat import flat_list
 from gateway.compiler.limits import Limits
 from gateway.compiler.operations import Operations, Prepared
 from gateway.compiler.plan import ForeignPick
-from gateway.engine.binding import Values, bind
+from gateway.engine.asking.binding import Values, bind
+from gateway.engine.asking.disclosure import disclosed
+from gateway.engine.asking.uses import fields_asked, fields_of
 from gateway.engine.budget import Bounds, Budget
 from gateway.engine.case import Case
-from gateway.engine.cost import Costs, Tariff
 from gateway.engine.demanding import NOTHING_UNMET, check_demands, without
-from gateway.engine.disclosure import disclosed
-from gateway.engine.explain import Explained
-from gateway.engine.findings import Findings
+from gateway.engine.explaining.cost import Costs, Tariff
+from gateway.engine.explaining.explain import Explained
 from gateway.engine.foreign import answer_foreign
-from gateway.engine.readers import Readers
+from gateway.engine.reading.findings import Findings
+from gateway.engine.reading.readers import Readers
 from gateway.engine.respond import refusal, reply_bytes
 from gateway.engine.run import Run
 from gateway.engine.signals import Signals
 from gateway.engine.stream import StrictFindings, begin
-from gateway.engine.totals import with_partners
-from gateway.engine.uses import fields_asked, fields_of
+from gateway.engine.totals.connections import with_partners
 from gateway.errors import GatewayError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.governance.cursors import CursorCodec

@@ -17,22 +17,22 @@ from contracts.predicates import Predicate
 from domain_adapters.port import Order
 from gateway.compiler.executable import Child, ConnectionStep, DomainSteps, Executable, KeyStep, Partners, PartnerStep, RowShape, Step
 from gateway.compiler.plan import ForeignPick
-from gateway.engine.asked import Asked, Fetched
+from gateway.engine.asking.asked import Asked, Fetched
+from gateway.engine.asking.binding import Bound, open_place
 from gateway.engine.assembling import Lists, connection_objects
-from gateway.engine.binding import Bound, open_place
-from gateway.engine.cells import Cells
+from gateway.engine.decoding.cells import Cells
 from gateway.engine.demanding import NOTHING_UNMET, Demanded
-from gateway.engine.findings import Findings, Locate, list_locator
-from gateway.engine.lists import full_order, read_list
-from gateway.engine.pages import Pages
-from gateway.engine.parents import Parents, encoded, grouped, key_of, lookup_reader
-from gateway.engine.partners import Key, beyond, count_partners, place_of, read_partners, sorter
 from gateway.engine.portions import Portions, sort_each
-from gateway.engine.ports import Ports
-from gateway.engine.semijoins import Semijoins
-from gateway.engine.sifting import sifted
+from gateway.engine.reading.findings import Findings, Locate, list_locator
+from gateway.engine.reading.lists import full_order, read_list
+from gateway.engine.reading.pages import Pages
+from gateway.engine.reading.partners import Key, beyond, count_partners, place_of, read_partners, sorter
+from gateway.engine.reading.ports import Ports
+from gateway.engine.relating.parents import Parents, encoded, grouped, key_of, lookup_reader
+from gateway.engine.relating.semijoins import Semijoins
+from gateway.engine.relating.sifting import sifted
 from gateway.engine.tasks import both, in_turns, together
-from gateway.engine.totals import Totals
+from gateway.engine.totals.connections import Totals
 from gateway.errors import GatewayError
 from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
 from gateway.slo.board import Board

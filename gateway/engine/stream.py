@@ -18,18 +18,18 @@ from contracts.model import Use
 from contracts.predicates import Operator
 from gateway.compiler.executable import PartnerStep, RowShape
 from gateway.compiler.flat import FlatList
-from gateway.engine.batches import ahead, read_batches
-from gateway.engine.binding import Bound
+from gateway.engine.asking.binding import Bound
+from gateway.engine.asking.grouping import Group, Grouping
 from gateway.engine.case import Case
-from gateway.engine.choice import looks_up
-from gateway.engine.findings import Findings
 from gateway.engine.forms.writer import End, Writer
 from gateway.engine.forms.writers import writer_of
-from gateway.engine.grouping import Group, Grouping
+from gateway.engine.reading.batches import ahead, read_batches
+from gateway.engine.reading.choice import looks_up
+from gateway.engine.reading.findings import Findings
 from gateway.engine.respond import stream_headers
 from gateway.engine.run import Run
 from gateway.engine.tasks import in_turns
-from gateway.engine.totals import with_partners
+from gateway.engine.totals.connections import with_partners
 from gateway.errors import GatewayError
 from gateway.exchange import Form
 from gateway.slo.board import Board

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.fields import Kind, Scalar
 from domain_adapters.port import Read
-from gateway.engine.foremost import Foremost
+from gateway.engine.reading.foremost import Foremost
 from tests.conftest import within
 
 from .lying import LEVEL_0, STRING, Lying, Mesh, contract, page

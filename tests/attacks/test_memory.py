@@ -10,7 +10,7 @@ import msgspec
 from contracts.fields import Field
 from gateway.catalog.snapshot import snapshot_of
 from gateway.compiler import structs
-from gateway.engine.decode import RowDecoders
+from gateway.engine.decoding.decode import RowDecoders
 from gateway.exchange import Frame
 from gateway.http.callers import Callers
 from gateway.http.tokens import sign

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.predicates import Compare, Operator
 from gateway.engine.budget import Bounds
-from gateway.engine.proof_totals import totals_hold
+from gateway.engine.totals.proof import totals_hold
 
 from ..differential.running import Answer
 from ..property.office import CLERK, office, office_engine

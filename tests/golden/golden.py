@@ -25,7 +25,7 @@ from domain_adapters.values import parser_of
 from domain_adapters.wire import raw_json
 from gateway.caller import Caller
 from gateway.catalog.snapshot import snapshot_of
-from gateway.engine.explain import explain
+from gateway.engine.explaining.explain import explain
 from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question
 

@@ -24,7 +24,7 @@ from domain_adapters.sql import open_sql
 from gateway.caller import Caller
 from gateway.catalog.snapshot import Snapshot, snapshot_of
 from gateway.engine.budget import Bounds
-from gateway.engine.explain import explain
+from gateway.engine.explaining.explain import explain
 from gateway.errors import GatewayError, RefusedError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
 from gateway.http.endpoint import GraphQLEndpoint

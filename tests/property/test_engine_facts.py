@@ -19,7 +19,7 @@ from contracts.objectives import Objectives
 from domain_adapters.values import emitter_of
 from gateway.catalog.snapshot import snapshot_of
 from gateway.engine.budget import Bounds
-from gateway.engine.decode import Page, RowDecoders
+from gateway.engine.decoding.decode import Page, RowDecoders
 
 from ..differential.plain_port import PlainPort
 from ..differential.ruling_cases import SEED

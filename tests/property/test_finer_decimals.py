@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.fields import Kind, Scalar
 from contracts.predicates import Compare, Operator, Predicate, compile_test
-from gateway.engine.finer import fitted
+from gateway.engine.asking.finer import fitted
 
 ONE = (Operator.EQ, Operator.NE, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE)
 CELLS = st.one_of(st.none(), st.integers(-300, 300).map(lambda it: Decimal(it).scaleb(-2)))

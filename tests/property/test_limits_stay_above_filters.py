@@ -12,8 +12,8 @@ from contracts.predicates import TRUE, Claim, Compare, Operator, Predicate
 from domain_adapters.port import Capabilities, Port, Read
 from domain_adapters.sql import capabilities_for
 from gateway.catalog.snapshot import Product, snapshot_of
-from gateway.engine.pages import Pages
-from gateway.engine.pushdown import divide
+from gateway.engine.reading.pages import Pages
+from gateway.engine.reading.pushdown import divide
 
 from ..differential.running import engine_of
 from ..differential.shop import ANALYST, shop

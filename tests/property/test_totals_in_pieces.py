@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from contracts.fields import Kind, Scalar, Unit
 from domain_adapters.algebra import TRUNCATIONS, aggregate_type
-from gateway.engine.cuts import cutter, is_zone
-from gateway.engine.reduce import of_partial, state_of
+from gateway.engine.asking.cuts import cutter, is_zone
+from gateway.engine.totals.reduce import of_partial, state_of
 
 INT, LONG, FLOAT = Scalar(Kind.INT), Scalar(Kind.LONG), Scalar(Kind.FLOAT)
 MONEY, LOOSE = Scalar(Kind.DECIMAL, 30, 4), Scalar(Kind.DECIMAL)

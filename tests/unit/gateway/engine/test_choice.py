@@ -16,10 +16,10 @@ from domain_adapters.breaker import Circuit
 from domain_adapters.port import Capabilities, Order
 from domain_adapters.sql import capabilities_for
 from gateway.catalog.snapshot import Product, snapshot_of
-from gateway.engine.asked import Asked
-from gateway.engine.choice import Choice, Lack, Need, Offer, Work, choose
-from gateway.engine.grouping import Grouping, Measure, Term
-from gateway.engine.positions import PagePlace, pack_keyset, pack_page
+from gateway.engine.asking.asked import Asked
+from gateway.engine.asking.grouping import Grouping, Measure, Term
+from gateway.engine.reading.choice import Choice, Lack, Need, Offer, Work, choose
+from gateway.engine.reading.positions import PagePlace, pack_keyset, pack_page
 from gateway.errors import GatewayError
 
 TEXT = Scalar(Kind.STRING)

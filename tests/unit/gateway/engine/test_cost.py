@@ -14,10 +14,10 @@ from contracts.model import OutputPort, Use
 from domain_adapters.port import Capabilities
 from domain_adapters.sql import capabilities_for
 from gateway.catalog.snapshot import snapshot_of
-from gateway.engine.binding import Values, bind
+from gateway.engine.asking.binding import Values, bind
 from gateway.engine.budget import Bounds
-from gateway.engine.cost import Costs, Estimate, Tariff
 from gateway.engine.engine import Engine
+from gateway.engine.explaining.cost import Costs, Estimate, Tariff
 from gateway.engine.signals import Signals
 from gateway.exchange import Form, Frame, Question, Reply
 from gateway.settings import Limits

@@ -9,8 +9,8 @@ import pytest
 from contracts.predicates import FALSE, TRUE, Among, And, Claim, Compare, Not, Operator, Or
 from domain_adapters.breaker import Circuit
 from domain_adapters.port import Nulls, Order
-from gateway.engine.explain import explain
-from gateway.engine.wording import conjuncts, order_words, words
+from gateway.engine.explaining.explain import explain
+from gateway.engine.explaining.wording import conjuncts, order_words, words
 from gateway.errors import GatewayError
 from gateway.exchange import Frame, Question
 from tests.differential.shop import ANALYST
