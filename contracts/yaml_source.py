@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser  # type: ignore[attr-defined]
+from yaml.cyaml import CParser  # type: ignore[attr-defined]  # not in the stubs; there where libyaml is
 
 from contracts.errors import ContractInvalidError, Problem, ProblemCode, quoted
 

@@ -113,7 +113,7 @@ def _numbered(name: str, type_: FieldType, number: int) -> Any:
             return dt.datetime(2000, 1, 1) + dt.timedelta(minutes=number)
         case Scalar(kind=Kind.STRING):
             return f"{name.removesuffix('_id').removesuffix('Id')[:12]}-{number + 1:06d}"
-    return _value(name, type_, random.Random(number), number, dt.datetime(2000, 1, 1, tzinfo=dt.UTC))  # noqa: S311
+    return _value(name, type_, random.Random(number), number, dt.datetime(2000, 1, 1, tzinfo=dt.UTC))  # noqa: S311  # as above
 
 
 def _value(name: str, type_: FieldType, dice: random.Random, row: int, moment: dt.datetime) -> Any:

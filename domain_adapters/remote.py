@@ -7,8 +7,6 @@ everything `transport` rejects; touches the network through its client only. Mes
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
 
 import msgspec
 
@@ -59,7 +57,6 @@ class RemotePort:
         self._fixed_level = endpoint.level if endpoint.level is not None else output.level
         self._learnt: Capabilities | None = self._dialect.capabilities if self._fixed_level == 0 else None
         self._probing = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -127,27 +124,9 @@ class RemotePort:
                     raise
             return self.capabilities
 
-    def keep_probed(self, every_s: float, call: Call, on_change: Callable[[Capabilities], None] | None = None) -> None:
-        """Probe in the background until closed, first now, then every so many seconds. Call inside a running loop, once."""
-        self._task = asyncio.get_running_loop().create_task(self._probe_forever(every_s, call, on_change))
-
     async def aclose(self) -> None:
-        """Stop probing and close the connections."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        """Close the connections."""
         await self._client.aclose()
-
-    async def _probe_forever(self, every_s: float, call: Call, on_change: Callable[[Capabilities], None] | None) -> None:
-        while True:
-            before = self._learnt
-            with contextlib.suppress(PortError):
-                await self.probe(call)
-            if on_change is not None and self._learnt is not None and self._learnt != before:
-                on_change(self._learnt)
-            await asyncio.sleep(every_s)
 
     async def _asked(self, call: Call) -> Capabilities:
         try:

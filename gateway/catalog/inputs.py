@@ -66,7 +66,7 @@ def scalar_of_kind(kind: Kind) -> GraphQLScalarType:
     if kind in plain:
         return plain[kind]
     marker = next(marker for marker, definition in SCALARS.items() if definition.name == NAME_OF_KIND[kind])
-    return mesh_schema().schema_converter.from_scalar(marker)  # type: ignore[arg-type]
+    return mesh_schema().schema_converter.from_scalar(marker)  # type: ignore[arg-type]  # Strawberry's marker of a scalar is typed as what it stands for
 
 
 def output_scalar(column_type: Scalar) -> GraphQLScalarType:

@@ -299,7 +299,7 @@ def _slo(board: Board, product: Product) -> MeshSlo:
     return MeshSlo(
         status=slo.status.value,
         as_of=slo.as_of,  # type: ignore[arg-type]  # the scalar writes datetimes
-        measured_at=slo.measured_at,  # type: ignore[arg-type]
+        measured_at=slo.measured_at,  # type: ignore[arg-type]  # as above
         freshness=None if lag is None else MeshLag(lag_seconds=lag.figure, **told(lag)),
         completeness=ratio(slo.completeness),
         accuracy=ratio(slo.accuracy),

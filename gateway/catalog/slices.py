@@ -47,8 +47,9 @@ from gateway.catalog.standing import PRODUCT_SLO
 from gateway.governance.recent import Recent
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
 
-__all__ = ["METADATA", "PAGE_INFO", "Slice", "SliceTypes", "Slices", "usable_columns"]
+__all__ = ["METADATA", "PAGE_INFO", "ROW_TYPES", "Slice", "SliceTypes", "Slices", "usable_columns"]
 
+ROW_TYPES = "row types"
 PAGE_INFO = GraphQLObjectType(
     "PageInfo",
     {
@@ -78,10 +79,9 @@ METADATA = GraphQLObjectType(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """A schema for one reach and one set of rulings. ``product_of_type``: row type's name -> product."""
+    """A schema for one reach and one set of rulings; its extension `ROW_TYPES` names the types of products' rows."""
 
     schema: GraphQLSchema
-    product_of_type: dict[str, Product]
 
 
 def usable_columns(product: Product, ruling: ProductRuling, *, wide: bool = False) -> tuple[Column, ...]:
@@ -131,8 +131,9 @@ class SliceTypes:
     def build(self) -> Slice:
         """Build all of them, as a schema."""
         schema = GraphQLSchema(self.query(), directives=DIRECTIVES)
+        schema.extensions = {ROW_TYPES: frozenset(self.snapshot.products[id_].type_name for id_ in self._rows)}
         schema._validation_errors = []  # made from checked names; validating it again costs more than building it
-        return Slice(schema, {self.snapshot.products[id_].type_name: self.snapshot.products[id_] for id_ in self._rows})
+        return Slice(schema)
 
     def query(self) -> GraphQLObjectType:
         """Build the root type."""

@@ -7,7 +7,7 @@ found out per request (BAD_USER_INPUT). Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from graphql import (
     ArgumentNode,
@@ -24,13 +24,13 @@ from graphql import (
 )
 
 from gateway.catalog.require_slo import REQUIRE_SLO
-from gateway.catalog.slices import Slice
+from gateway.catalog.slices import ROW_TYPES
 from gateway.compiler.arguments import argument_sources
 from gateway.compiler.plan import MISSING, Demand
 from gateway.errors import GatewayError
 from gateway.slo.demands import OnBreach, Wanted, wanted
 
-__all__ = ["demands_of", "rules_for"]
+__all__ = ["RULES", "demands_of"]
 
 _HINT = 'Write, for example, @requireSlo(freshness: "PT2H", completeness: 0.995, onBreach: WARN) on the operation or a product\'s field.'
 _NAME = REQUIRE_SLO.name
@@ -57,15 +57,8 @@ def _demand(node: DirectiveNode, path: tuple[str, ...]) -> Demand:
     return Demand(path, of)
 
 
-def rules_for(slice_: Slice) -> tuple[type[ASTValidationRule], ...]:
-    """List GraphQL's own rules and ours, for documents over a slice."""
-    return (*specified_rules, type("RequireSlo", (_RequireSlo,), {"rows": frozenset(slice_.product_of_type)}))
-
-
 class _RequireSlo(ValidationRule):
-    """The directive stands on operations and products' fields, and what it says by itself makes sense. ``rows``: names of row types."""
-
-    rows: frozenset[str] = frozenset()
+    """The directive stands on operations and products' fields, and what it says by itself makes sense."""
 
     def enter_directive(self, node: DirectiveNode, _key: Any, _parent: Any, _path: Any, ancestors: Sequence[Any]) -> None:
         """Judge one directive."""
@@ -93,10 +86,15 @@ class _RequireSlo(ValidationRule):
         if parent is None or type_ is None:
             return True  # there is no such field: GraphQL's own rules say that
         name = get_named_type(type_).name
-        return (parent.name in self.rows or parent.name.endswith("Domain")) and name.removesuffix("Connection") in self.rows
+        rows = self.context.schema.extensions[ROW_TYPES]
+        return (parent.name in rows or parent.name.endswith("Domain")) and name.removesuffix("Connection") in rows
 
     def _report(self, node: DirectiveNode, message: str) -> None:
         self.report_error(GraphQLError(message, node, extensions={"hint": _HINT}))
+
+
+RULES: Final[tuple[type[ASTValidationRule], ...]] = (*specified_rules, _RequireSlo)
+"""GraphQL's own rules and ours, for documents over a slice."""
 
 
 def _arguments(node: DirectiveNode) -> tuple[ArgumentNode, ...]:

@@ -193,15 +193,21 @@ class _Canon:
 
 def _repeated(ast: DocumentNode) -> frozenset[str]:
     """Name the response keys under which fields with arguments stand more than once: they may have to merge."""
-    times: Counter[str] = Counter()
+    found = _Keys()
+    visit(ast, found)
+    return frozenset(key for key, count in found.times.items() if count > 1)
 
-    class Count(Visitor):
-        def enter_field(self, node: FieldNode, *_: object) -> None:
-            if node.arguments:
-                times[(node.alias or node.name).value] += 1
 
-    visit(ast, Count())
-    return frozenset(key for key, count in times.items() if count > 1)
+class _Keys(Visitor):
+    """Counts the response keys of fields with arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: Counter[str] = Counter()
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        if node.arguments:
+            self.times[(node.alias or node.name).value] += 1
 
 
 def _kind(node: ValueNode) -> str | None:

@@ -18,7 +18,7 @@ from graphql.execution.values import get_variable_values
 from gateway.catalog.reach import Reach, RulingOf
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
-from gateway.compiler.demands import rules_for
+from gateway.compiler.demands import RULES
 from gateway.compiler.documents import Document
 from gateway.errors import GatewayError, RefusedError
 from gateway.governance.ruling import Standing
@@ -42,13 +42,12 @@ class Judge:
     def operation(self, document: Document, reach: Reach, ruling_of: RulingOf) -> None:
         """Validate a document against its slice. **Raises** `RefusedError`, one entry per mistake."""
         slice_ = self._slices.of(reach, ruling_of)
-        rules = rules_for(slice_)
-        errors = validate(slice_.schema, document.ast, rules, max_errors=_ERRORS_MAX)
+        errors = validate(slice_.schema, document.ast, RULES, max_errors=_ERRORS_MAX)
         if not errors:
             return
         # Suggestions name what the schema at hand holds, so only messages without them can be compared.
         plain, wide = (
-            validate(it.schema, document.ast, rules, max_errors=_ERRORS_MAX, hide_suggestions=True)
+            validate(it.schema, document.ast, RULES, max_errors=_ERRORS_MAX, hide_suggestions=True)
             for it in (slice_, self._slices.of(reach, ruling_of, wide=True))
         )
         known = {_identity(error) for error in wide}

@@ -345,18 +345,25 @@ def _merge(reach: Reach, other: Reach) -> None:
 def _literal_types(document: Document, slice_: Slice) -> tuple[GraphQLInputType | None, ...]:
     if not document.literals:
         return ()
-    types: list[GraphQLInputType | None] = [None] * len(document.literals)
     info = TypeInfo(slice_.schema)
-    index = document.literal_index
+    found = _LiteralTypes(info, document)
+    visit(document.ast, TypeInfoVisitor(info, found))
+    return tuple(found.types)
 
-    class Note(Visitor):
-        def enter(self, node: Any, *_: Any) -> None:
-            if (place := index.get(id(node))) is not None:
-                # Inside a list, the innermost type is that of its items already.
-                types[place] = info.get_parent_input_type() if isinstance(node, ListValueNode) else info.get_input_type()
 
-    visit(document.ast, TypeInfoVisitor(info, Note()))
-    return tuple(types)
+class _LiteralTypes(Visitor):
+    """Notes the input type at every literal that was lifted, by its place."""
+
+    def __init__(self, info: TypeInfo, document: Document) -> None:
+        super().__init__()
+        self.types: list[GraphQLInputType | None] = [None] * len(document.literals)
+        self._info = info
+        self._index = document.literal_index
+
+    def enter(self, node: Any, *_: Any) -> None:
+        if (place := self._index.get(id(node))) is not None:
+            # Inside a list, the innermost type is that of its items already.
+            self.types[place] = self._info.get_parent_input_type() if isinstance(node, ListValueNode) else self._info.get_input_type()
 
 
 def _coerced(node: ValueNode, type_: GraphQLInputType) -> Any:

@@ -138,7 +138,7 @@ class _Writer:
                 names[f"n{index}"] = convert
                 value = f"n{index}({value})"
             parts.append(value)
-        exec(compile(f"def record(v):\n    return None if v is None else Out({', '.join(parts)})", "<record>", "exec"), names)  # noqa: S102
+        exec(compile(f"def record(v):\n    return None if v is None else Out({', '.join(parts)})", "<record>", "exec"), names)  # noqa: S102  # as above
         return names["record"]
 
     def _cell(self, column: str) -> str:

@@ -85,8 +85,8 @@ class Engine:
         kept_max_bytes: int = 64 * 1024 * 1024,
         fragments_max_bytes: int = 32 * 1024 * 1024,
         usage: Usage | None = None,
-        tariff: Tariff = Tariff(),  # noqa: B008
-        signals: Signals = Signals(),  # noqa: B008
+        tariff: Tariff = Tariff(),  # noqa: B008  # frozen
+        signals: Signals = Signals(),  # noqa: B008  # holds nothing that changes
     ) -> None:
         self.snapshot = snapshot
         self.policy = policy

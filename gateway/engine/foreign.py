@@ -67,27 +67,39 @@ def _under(key: str, selections: SelectionSetNode, fragments: Mapping[str, Fragm
 
 
 def _reached(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> tuple[FragmentDefinitionNode, ...]:
-    found: dict[str, FragmentDefinitionNode] = {}
+    reached = _Spreads(fragments)
+    visit(selections, reached)
+    return tuple(reached.found.values())
 
-    class Note(Visitor):
-        def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
-            name = node.name.value
-            if name not in found:
-                found[name] = fragments[name]
-                visit(fragments[name], self)
 
-    visit(selections, Note())
-    return tuple(found.values())
+class _Spreads(Visitor):
+    """Collects the fragments that are spread, by those that they spread in turn as well."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        super().__init__()
+        self.found: dict[str, FragmentDefinitionNode] = {}
+        self._fragments = fragments
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
+        name = node.name.value
+        if name not in self.found:
+            self.found[name] = self._fragments[name]
+            visit(self._fragments[name], self)
 
 
 def _variables(*nodes: SelectionSetNode | FragmentDefinitionNode) -> set[str]:
-    names: set[str] = set()
-
-    class Note(Visitor):
-        def enter_variable(self, node: VariableNode, *_: Any) -> None:
-            names.add(node.name.value)
-
-    note = Note()
+    used = _Variables()
     for node in nodes:
-        visit(node, note)
-    return names
+        visit(node, used)
+    return used.names
+
+
+class _Variables(Visitor):
+    """Collects the names of variables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.names.add(node.name.value)

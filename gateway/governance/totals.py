@@ -80,12 +80,12 @@ def _veiled_keys(
                 yield (*path, it.key), it.column, key.product, ruling, field
 
 
-def masked(product: Product, column: str) -> GatewayError:
-    """Make the refusal of a column that is not shown in clear."""
+def masked(product: Product, column: str, cannot: str = "be aggregated or grouped by") -> GatewayError:
+    """Make the refusal of a column that is not shown in clear. ``cannot``: what was asked of it."""
     shown = product.column_by_name[column].graphql_name
     return GatewayError(
         "MASKED_FIELD_IN_PREDICATE",
-        f"{shown} of {product.id} is masked or denied for you in this answer, so it cannot be aggregated or grouped by.",
+        f"{shown} of {product.id} is masked or denied for you in this answer, so it cannot {cannot}.",
         field=shown,
         product=product.id,
         owner=product.contract.metadata.owner,

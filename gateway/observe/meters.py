@@ -67,7 +67,7 @@ def _exporter(where: str) -> MetricExporter:
     if where == "console":
         return ConsoleMetricExporter(out=sys.stdout)
     try:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # type: ignore[import-not-found,unused-ignore]
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # type: ignore[import-not-found,unused-ignore]  # an extra, which may be installed
     except ImportError:
         raise RuntimeError("observe.metrics is otlp: install opentelemetry-exporter-otlp-proto-http, or set it to off") from None
     exporter: MetricExporter = OTLPMetricExporter()

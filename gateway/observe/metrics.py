@@ -30,7 +30,7 @@ class Metrics:
     def __init__(self, *, products_max: int = 5_000) -> None:
         self.registry = prometheus.CollectorRegistry()
         # Otherwise every series comes twice, with the time of its first use.
-        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped there
         self._products_max = products_max
         self._products: set[str] = set()
         registry = self.registry

@@ -67,7 +67,7 @@ def configure(where: str, *, exporter: SpanExporter | None = None) -> Callable[[
     _tracer = provider.get_tracer("meshgate")
 
     def stop() -> None:
-        global _tracer  # noqa: PLW0603
+        global _tracer  # noqa: PLW0603  # as above
         _tracer = None
         provider.shutdown()
 
@@ -116,7 +116,7 @@ def _exporter(where: str) -> SpanExporter:
     if where == "console":
         return ConsoleSpanExporter()
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # type: ignore[import-not-found,unused-ignore]
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # type: ignore[import-not-found,unused-ignore]  # an extra, which may be installed
     except ImportError:
         raise RuntimeError("observe.traces is otlp: install opentelemetry-exporter-otlp-proto-http, or set it to off") from None
     exporter: SpanExporter = OTLPSpanExporter()

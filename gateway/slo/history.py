@@ -90,7 +90,7 @@ class History:
                 at = min(now, dt.datetime.fromtimestamp((hour + 0.5) * _HOUR_S, dt.UTC))
                 known.setdefault(product, []).append((ObjectiveName(objective), at, (sums[0], sums[1], sums[2], sums[3])))
         for product, rows in known.items():
-            board.remember(product, lambda state, rows=rows: _remember(state, rows))  # type: ignore[misc]
+            board.remember(product, lambda state, rows=rows: _remember(state, rows))  # type: ignore[misc]  # mypy infers no lambda's defaults
 
     def _write(self, key: tuple[str, ObjectiveName]) -> None:
         self._changed.discard(key)

@@ -287,7 +287,7 @@ def frames(mesh: StreamingMesh) -> dict[str, Any]:
     text, asked = re.subn(r"(?m)^query = .*$", lambda _: f"query = {QUERY!r}", code.group(1))
     assert asked == 1
     names: dict[str, Any] = {"gateway": f"http://127.0.0.1:{mesh.port}", "token": mesh.token}
-    exec(compile(text, "README.md", "exec"), names)  # noqa: S102
+    exec(compile(text, "README.md", "exec"), names)  # noqa: S102  # our own page
     return names
 
 

@@ -141,7 +141,7 @@ def _settings(mesh: WideMesh) -> Settings:
     return Settings(
         catalog_dir=mesh.catalog,
         policy_file=mesh.policy,
-        secret="a secret for a bench, long enough to be one",  # type: ignore[arg-type]
+        secret="a secret for a bench, long enough to be one",  # type: ignore[arg-type]  # settings wrap it
         products={id_: ProductSettings(endpoint="http://127.0.0.1:9") for id_ in mesh.products},
     )
 

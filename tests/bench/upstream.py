@@ -110,7 +110,7 @@ async def _serve(folder: Path, places: list[str]) -> None:
         name, _, port = place.partition(":")
         table: Table = Table.load(folder, name)
         known: dict[bytes, bytes] = {}
-        await loop.create_server(lambda table=table, known=known: _Connection(table, known), "127.0.0.1", int(port))  # type: ignore[misc]
+        await loop.create_server(lambda table=table, known=known: _Connection(table, known), "127.0.0.1", int(port))  # type: ignore[misc]  # mypy infers no lambda's defaults
     await asyncio.Event().wait()
 
 

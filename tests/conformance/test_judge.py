@@ -147,7 +147,7 @@ CHEATS: dict[str, tuple[str, Callable[[Read], Read], Callable[[Page, Read], Page
     "adds a column that was not selected": ("select", same, adds_a_column),
     "writes numbers as text": ("paging", same, writes_numbers),
     "loses digits of a sum": ("aggregate sum", same, rounds_sums),
-    "answers no object": ("paging", same, lambda page, _: [page]),  # type: ignore[dict-item,return-value]
+    "answers no object": ("paging", same, lambda page, _: [page]),  # type: ignore[dict-item,return-value]  # what the judge must not be told
     "answers rows that are no objects": ("paging", same, lambda page, _: {**page, "data": [1]}),
     "answers longer pages": ("paging", lambda read: replace(read, limit=None), whole),
     "changes a value": ("paging", same, lambda page, _: {**page, "data": [{**row, "label": "x"} for row in page["data"]]}),

@@ -640,7 +640,7 @@ class _Run:
                 if node.name.value in spread:
                     continue
                 spread.add(node.name.value)
-                node = self.fragments[node.name.value]  # noqa: PLW2901
+                node = self.fragments[node.name.value]  # noqa: PLW2901  # a spread is the selection of its fragment
             if node.type_condition is None or node.type_condition.name.value == type_.name:
                 yield from self._fields(type_, node.selection_set, spread)
 
@@ -675,9 +675,9 @@ class _Connection:
 @dataclass(slots=True)
 class _Info:
     hasNextPage: bool  # noqa: N815  # GraphQL's spelling: the default resolver reads it
-    hasPreviousPage: bool  # noqa: N815
-    startCursor: str | None  # noqa: N815
-    endCursor: str | None  # noqa: N815
+    hasPreviousPage: bool  # noqa: N815  # GraphQL's spelling, as above
+    startCursor: str | None  # noqa: N815  # GraphQL's spelling, as above
+    endCursor: str | None  # noqa: N815  # GraphQL's spelling, as above
 
 
 @dataclass(slots=True)
@@ -695,10 +695,10 @@ class _Slo:
 @dataclass(slots=True)
 class _Metadata:
     version: str
-    totalRecords: Any  # noqa: N815
-    sloStatus: str  # noqa: N815
+    totalRecords: Any  # noqa: N815  # GraphQL's spelling, as above
+    sloStatus: str  # noqa: N815  # GraphQL's spelling, as above
     slo: _Slo
-    generatedAt: str = "some time"  # noqa: N815
+    generatedAt: str = "some time"  # noqa: N815  # GraphQL's spelling, as above
     port: str = "some port"
 
 

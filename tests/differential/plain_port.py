@@ -44,7 +44,7 @@ class PlainPort:
         self._rows = rows
         self._envelope = random.choice(_ENVELOPES)
         output = _Naming(random.choice(("asIs", "camelCase")))
-        self._spelling = spelling_of(contract, output)  # type: ignore[arg-type]
+        self._spelling = spelling_of(contract, output)  # type: ignore[arg-type]  # contracts of these worlds declare one port at the most
         self._writers = [(self._spelling[it.name], it.name, _writer(it.type, loose=random.random() < 0.3)) for it in contract.fields]
         plain = [it.name for it in contract.fields if isinstance(it.type, Scalar) and it.type.kind in (Kind.STRING, Kind.INT, Kind.DATE)]
         pairs = {(name, op) for name in plain for op in (Operator.EQ, Operator.IN, Operator.GTE) if random.random() < 0.3}
@@ -102,7 +102,7 @@ class PlainPort:
             assert read.keys.columns in (able.key_columns or ())
             assert 0 < len(read.keys.values) <= able.keys_max
         for part in read.where.parts if isinstance(read.where, And) else (read.where,) if read.where is not None else ():
-            assert able.tests(part.column, part.operator)  # type: ignore[union-attr]
+            assert able.tests(part.column, part.operator)  # type: ignore[union-attr]  # this port is always given its filters
 
     def _matching(self, read: Read) -> list[dict[str, Any]]:
         rows = self._rows

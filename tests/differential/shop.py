@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -22,7 +24,7 @@ from .plain_port import PlainPort
 from .running import Asked, engine_of
 from .worlds import NOW, World
 
-__all__ = ["ANALYST", "database", "shop", "shop_engine"]
+__all__ = ["ALL", "ANALYST", "LEVELS", "database", "opened", "shop", "shop_engine"]
 
 ANALYST = Caller("someone", frozenset({"analyst"}))
 _TEXT, _INT = Scalar(Kind.STRING), Scalar(Kind.INT)
@@ -121,6 +123,22 @@ def database(world: World) -> duckdb.DuckDBPyConnection:
             f"INSERT INTO {table} VALUES ({marks})", [[row[it.name] for it in contract.fields] for row in world.rows[contract.key]]
         )
     return connection
+
+
+ALL = ("order/orders", "payment/payments", "customer/customers")
+LEVELS = {"level 1": frozenset[str](), "payments at level 0": frozenset(ALL[1:2]), "level 0": frozenset(ALL)}
+"""Which products only page."""
+
+
+@asynccontextmanager
+async def opened(level0: frozenset[str]) -> AsyncIterator[tuple[Asked, duckdb.DuckDBPyConnection]]:
+    """Open the shop and its database, and close both."""
+    world = shop()
+    with database(world) as connection:
+        asked = await shop_engine(world, connection, level0=level0)
+        yield asked, connection
+        for port in asked.ports:
+            await port.aclose()
 
 
 async def shop_engine(world: World, connection: duckdb.DuckDBPyConnection, *, level0: frozenset[str] = frozenset()) -> Asked:

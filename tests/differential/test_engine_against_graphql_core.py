@@ -78,7 +78,7 @@ def variants(operation: Operation, random: Random) -> Iterator[Operation]:
         yield operation
         yield operation
         for more in (1, 2):
-            text = re.sub(r"first: (\d+)", lambda found: f"first: {(int(found.group(1)) + more) % 7}", operation.text)  # noqa: B023
+            text = re.sub(r"first: (\d+)", lambda found: f"first: {(int(found.group(1)) + more) % 7}", operation.text)  # noqa: B023  # called before the loop goes on
             yield replace(operation, text=text)
 
 

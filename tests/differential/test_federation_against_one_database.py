@@ -11,21 +11,13 @@ import pytest
 
 from .ruling_cases import SEED
 from .running import Asked
-from .shop import ANALYST, database, shop, shop_engine
-
-PAYMENTS_PAGE = frozenset({"payment/payments"})
-ALL_PAGE = frozenset({"payment/payments", "customer/customers", "order/orders"})
+from .shop import ANALYST, LEVELS, opened
 
 
-@pytest.fixture(params=[frozenset(), PAYMENTS_PAGE, ALL_PAGE], ids=["level 1", "payments at level 0", "level 0"])
+@pytest.fixture(params=LEVELS.values(), ids=LEVELS.keys())
 async def mesh(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Asked, duckdb.DuckDBPyConnection]]:
-    world = shop()
-    connection = database(world)
-    asked = await shop_engine(world, connection, level0=request.param)
-    yield asked, connection
-    for port in asked.ports:
-        await port.aclose()
-    connection.close()
+    async with opened(request.param) as found:
+        yield found
 
 
 def rows_of(data: Any, *path: str) -> Iterator[tuple[Any, ...]]:

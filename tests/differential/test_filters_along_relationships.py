@@ -19,10 +19,9 @@ from ..property.office import Counted
 from .plain_port import PlainPort
 from .ruling_cases import SEED
 from .running import Asked, engine_of
-from .shop import ANALYST, database, shop
+from .shop import ALL, ANALYST, database, shop
 from .worlds import NOW
 
-ALL = ("order/orders", "payment/payments", "customer/customers")
 COLUMNS: dict[str, dict[str, tuple[str, tuple[Any, ...]]]] = {
     "orders": {
         "orderId": ("order_id", ("O03", "O30", "")),

@@ -266,16 +266,16 @@ def flat_groups(schema: GraphQLSchema, world: World, snapshot: Snapshot, random:
     drawing = _Drawing(schema, world, snapshot, random)
     assert schema.query_type is not None
     roots = [(name, get_named_type(it.type)) for name, it in schema.query_type.fields.items() if name != "mesh"]
-    products = [(domain, type_, name) for domain, type_ in roots for name in type_.fields if not name.endswith("ByKey")]  # type: ignore[union-attr]
+    products = [(domain, type_, name) for domain, type_ in roots for name in type_.fields if not name.endswith("ByKey")]  # type: ignore[union-attr]  # domains and their types are objects
     if not products:
         return None
     domain, type_, product = random.choice(products)
-    field = type_.fields[product]  # type: ignore[union-attr]
+    field = type_.fields[product]  # type: ignore[union-attr]  # as above
     connection = get_named_type(field.type)
     assert isinstance(connection, GraphQLObjectType)
     if "groups" not in connection.fields:
         return None
-    arguments = drawing._arguments(type_, product, field, needed=False)  # type: ignore[arg-type]
+    arguments = drawing._arguments(type_, product, field, needed=False)  # type: ignore[arg-type]  # as above
     of = next(it for it in snapshot.products.values() if f"{it.type_name}Connection" == connection.name)
     groups = groups_text(drawing, of, connection.fields["groups"], paged=False)
     variables = ", ".join(f"${name}: {declared}" for name, declared in drawing.variables)

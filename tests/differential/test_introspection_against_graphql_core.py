@@ -80,7 +80,7 @@ def _answers(described: Described, text: str, variables: dict[str, Any], ruling_
     given = get_variable_values(schema, document.operation.variable_definitions or (), variables)
     coerced = given if isinstance(given, dict) else given.coerced
     (node,) = document.operation.selection_set.selections
-    key = (node.alias or node.name).value  # type: ignore[union-attr]
+    key = (node.alias or node.name).value  # type: ignore[union-attr]  # fields alone come here
     asked = asked_of(key, document.operation.selection_set.selections, document.fragments, coerced)
     return {key: json.loads(described.answer(asked, ruling_of, globs))}
 
@@ -98,7 +98,7 @@ def _ordered(answer: Any) -> Any:
 def _own_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what Strawberry does to every schema of the process: it answers isOneOf with false for types that it did not make."""
     mesh_field()
-    monkeypatch.setattr(introspection_types["__Type"].fields["isOneOf"], "resolve", TypeFields.is_one_of)  # type: ignore[attr-defined]
+    monkeypatch.setattr(introspection_types["__Type"].fields["isOneOf"], "resolve", TypeFields.is_one_of)  # type: ignore[attr-defined]  # graphql-core types the table as read-only
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -92,7 +92,7 @@ def running_demo(data: Path) -> Iterator[RunningDemo]:
     command += ["--domain-ports", *map(str, domains)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
-    demo = RunningDemo(process, (gateway, *domains))  # type: ignore[arg-type]
+    demo = RunningDemo(process, (gateway, *domains))  # type: ignore[arg-type]  # as many as there are domains
     greeted = threading.Event()
 
     def listen(stream: Any) -> None:

@@ -136,7 +136,7 @@ async def test_two_gateways_that_share_a_store_tell_a_webhook_each_change_once(t
 
             for minutes, status in ((0, "MET"), (50, "AT_RISK"), (11, "BREACHED")):
                 clock.turn(minutes * 60)
-                await eventually(lambda status=status: all_turned(status))  # type: ignore[misc]
+                await eventually(lambda status=status: all_turned(status))  # type: ignore[misc]  # mypy infers no lambda's defaults
                 await eventually(all_told)
             told = [
                 change["after"]

@@ -151,7 +151,7 @@ def test_the_readmes_frames_hold_every_row_that_the_caller_may_see(demo: Running
         return found
 
     before = count()
-    exec(compile(code.group(1), "README.md", "exec"), names)  # noqa: S102
+    exec(compile(code.group(1), "README.md", "exec"), names)  # noqa: S102  # our own page
     assert 1_000 < before <= len(names["pandas_frame"]) == len(names["polars_frame"]) <= count(), "orders keep coming in"
     assert names["table"].column_names == ["orderId", "totalAmount", "customer.country", "customer.customerEmail"]
     assert names["answer"].headers["Mesh-Masked"] == "order.ordersDaily.nodes.customer.customerEmail:email"

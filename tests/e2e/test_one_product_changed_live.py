@@ -108,7 +108,7 @@ async def test_a_product_is_changed_without_a_failed_request_or_a_held_loop(tmp_
 async def test_what_a_change_does_not_touch_stays_compiled(tmp_path: Path) -> None:
     async with running(tmp_path) as (gateway, _):
         compiled: list[float] = []
-        gateway.service.metrics.compiled = compiled.append  # type: ignore[method-assign]
+        gateway.service.metrics.compiled = compiled.append  # type: ignore[method-assign]  # notes what is compiled
         for _ in range(3):
             for text in (OTHERS, THINGS):
                 await gateway.ask(text)
@@ -117,7 +117,7 @@ async def test_what_a_change_does_not_touch_stays_compiled(tmp_path: Path) -> No
         now = gateway.service.answerer.engine
         assert now is not before
         view = now._views.of
-        assert view.__self__ is before._views  # type: ignore[attr-defined]
+        assert view.__self__ is before._views  # type: ignore[attr-defined]  # a bound method's own
         kept = {text for text, *_ in now._operations._texts}
         assert kept == {OTHERS}
         assert (await gateway.ask(OTHERS))["data"]["shop"]["others"]["nodes"] == [{"id": 7, "title": "***"}]

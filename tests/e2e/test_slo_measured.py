@@ -84,7 +84,7 @@ async def until(fact: Callable[[], bool], *, seconds: float = 20.0) -> None:
 
 def status(found: Mesh, name: str | None = None) -> str:
     slo = found.service.board.product("shop/things")
-    return (slo if name is None else getattr(slo, name)).status.value  # type: ignore[no-any-return]
+    return (slo if name is None else getattr(slo, name)).status.value  # type: ignore[no-any-return]  # by its name
 
 
 async def test_an_answer_says_how_good_its_data_is_in_extensions_metadata_catalogue_and_header(tmp_path: Path) -> None:

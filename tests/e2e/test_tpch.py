@@ -64,7 +64,7 @@ async def compared(gateway: Mesh, judge: duckdb.DuckDBPyConnection, name: str, q
     assert "errors" not in answer, answer["errors"]
     began_s = time.perf_counter()
     expected = judge.execute(sql).fetchall()
-    print(f"{name}: mesh {took_s:.2f} s, DuckDB {time.perf_counter() - began_s:.2f} s, {len(expected)} rows")  # noqa: T201
+    print(f"{name}: mesh {took_s:.2f} s, DuckDB {time.perf_counter() - began_s:.2f} s, {len(expected)} rows")  # noqa: T201  # shown by pytest -s
     assert expected
     assert read(answer["data"]) == expected
 

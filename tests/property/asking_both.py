@@ -186,7 +186,7 @@ async def opened(world: World, level: int) -> AsyncIterator[Sides]:
     asked = _engine(snapshot, world)
     answerer = _Answerer(asked)
     settings = load(environment={"MESHGATE_AUTH__DEMO_KEY": "a shared key for tests only, of some length"})
-    endpoint = GraphQLEndpoint(answerer, answerer, settings, metrics=Metrics(), pseudonym=lambda it: it)  # type: ignore[arg-type]
+    endpoint = GraphQLEndpoint(answerer, answerer, settings, metrics=Metrics(), pseudonym=lambda it: it)  # type: ignore[arg-type]  # two engines in one answerer's place
     sides = Sides(world, level, snapshot, turns, endpoint, answerer, log, Side(world.rows, ports, asked), list(ports.values()))
     try:
         yield sides

@@ -52,14 +52,14 @@ class Watched:
         wanted_of, one = Pages.wanted, Pages.one
 
         def wanted(pages: Pages, asked: object) -> Predicate:
-            found = wanted_of(pages, asked)  # type: ignore[arg-type]
+            found = wanted_of(pages, asked)  # type: ignore[arg-type]  # Hypothesis draws them of the right kinds
             self.wanted.setdefault(id(pages), []).append(found)
             return found
 
         async def read(pages: Pages, read: Read, *given: object, **more: object) -> object:
             for predicate in self.wanted.get(id(pages), ())[-1:]:
                 self.reads.append((pages.product, pages.port.capabilities, predicate, read))
-            return await one(pages, read, *given, **more)  # type: ignore[arg-type]
+            return await one(pages, read, *given, **more)  # type: ignore[arg-type]  # whatever is given is handed on
 
         monkeypatch.setattr(Pages, "wanted", wanted)
         monkeypatch.setattr(Pages, "one", read)

@@ -62,7 +62,7 @@ async def test_groups_of_one_parent_page_on_and_those_of_several_do_not(plain: b
 
 async def test_a_parent_without_rows_has_empty_totals() -> None:
     orders = 'orders(where:{orderId:{eq:"none"}}){aggregate{count sum{total}} groups(by:[{field:STATUS}]){count}}'
-    text = "{customer{customers{nodes{customerId %s}}}}" % orders  # noqa: UP031
+    text = "{customer{customers{nodes{customerId %s}}}}" % orders  # noqa: UP031  # braces stand for themselves in GraphQL
     (answer,) = await ask(await opened(shop()), (text, {}))
     assert answer.errors == []
     assert {repr(node["orders"]) for node in answer.data["customer"]["customers"]["nodes"]} == {

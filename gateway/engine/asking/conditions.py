@@ -19,6 +19,7 @@ from gateway.compiler.executable import LinkStep
 from gateway.engine.asking.finer import fitted
 from gateway.engine.asking.links import link_of
 from gateway.errors import GatewayError
+from gateway.governance.totals import masked
 
 __all__ = ["check_usable", "comparison", "key_values", "nanos_text", "order_terms", "where_columns", "where_predicate"]
 
@@ -145,11 +146,4 @@ def key_values(product: Product, value: Any) -> tuple[Any, ...]:
 def check_usable(product: Product, columns: frozenset[str], unusable: frozenset[str]) -> None:
     """Refuse columns that this answer does not show in clear."""
     for name in sorted(columns & unusable):
-        shown = product.column_by_name[name].graphql_name
-        raise GatewayError(
-            "MASKED_FIELD_IN_PREDICATE",
-            f"{shown} of {product.id} is masked or denied for you in this answer, so it cannot filter, sort or page it.",
-            field=shown,
-            product=product.id,
-            owner=product.contract.metadata.owner,
-        )
+        raise masked(product, name, "filter, sort or page it")

@@ -35,9 +35,9 @@ def cutter(type_: FieldType, part: str, zone: str | None) -> Callable[[Any], Any
     assert isinstance(type_, Scalar)
     cut: Callable[[Any], Any]
     if type_.kind is Kind.DATE:
-        cut = lambda value: _floor(dt.datetime.combine(value, dt.time()), part).date()  # noqa: E731
+        cut = lambda value: _floor(dt.datetime.combine(value, dt.time()), part).date()  # noqa: E731  # three ways of one cut, side by side
     elif type_.kind is Kind.LOCAL_DATETIME:
-        cut = lambda value: _floor(value, part)  # noqa: E731
+        cut = lambda value: _floor(value, part)  # noqa: E731  # as above
     else:
         instant = _instant(ZoneInfo(zone or "UTC"), part)
         cut = _nanos(instant) if type_.unit is Unit.NANOS else instant
@@ -67,7 +67,7 @@ def _nanos(instant: Callable[[dt.datetime], dt.datetime]) -> Callable[[str], str
 def _floor(clock: dt.datetime, part: str) -> dt.datetime:
     if part in _CLOCK_PARTS:
         zeros = {"hour": {"minute": 0, "second": 0}, "minute": {"second": 0}, "second": {}}[part]
-        return clock.replace(microsecond=0, **zeros)  # type: ignore[arg-type]
+        return clock.replace(microsecond=0, **zeros)  # type: ignore[arg-type]  # fields of a clock, by their names
     day = clock.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     match part:
         case "year":

@@ -54,9 +54,9 @@ def fast_type(type_: FieldType, records: dict[Record, type[msgspec.Struct]]) -> 
             return Literal[symbols]
         case List(item=item, item_required=required):
             inner = fast_type(item, records)
-            return list[inner] if required else list[inner | None]  # type: ignore[valid-type]
+            return list[inner] if required else list[inner | None]  # type: ignore[valid-type]  # a type that is made at run time
         case Map(value=value):
-            return dict[str, fast_type(value, records) | None]  # type: ignore[misc]
+            return dict[str, fast_type(value, records) | None]  # type: ignore[misc]  # as above
         case Record():
             return record_class(type_, records)
 

@@ -92,7 +92,7 @@ class Ports:
             pages = await self._ready(option.offer)
             try:
                 self._check_size(pages, option)
-                found = _told(await work(pages, option.asked), lambda option=option: option)  # type: ignore[misc]
+                found = _told(await work(pages, option.asked), lambda option=option: option)  # type: ignore[misc]  # mypy infers no lambda's defaults
                 if not pages.gone:
                     return found
                 # A part of it failed, as a count may, because the port went away meanwhile.

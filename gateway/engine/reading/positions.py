@@ -153,7 +153,7 @@ class _Turned:
     def __lt__(self, other: _Turned) -> bool:
         return bool(other.value < self.value)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python says that there is no hash
 
 
 _TURNED: dict[type, Callable[[Any], Any]] = {

@@ -7,6 +7,7 @@ when the rule is pushed down to it: the rows and their number must be the same.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -24,9 +25,40 @@ from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.positions import after
 from gateway.errors import GatewayError
 
-__all__ = ["counts_hold", "row_rules_of", "with_claims"]
+__all__ = ["Sample", "counts_hold", "row_rules_of", "sampled", "with_claims"]
 
 _SAMPLE_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The first rows of a product by key, read without any rule. ``within``: what of its rows lies in their range of keys."""
+
+    pages: Pages
+    rows: list[Any]
+    within: Predicate
+
+    def under(self, rule: Predicate) -> tuple[Asked, list[Any]]:
+        """Put values of the sample in the place of a rule's claims: the question for the port, and the rows that answer it."""
+        cell = self.pages.cells.of
+        bound = with_claims(rule, {name: [cell(name)(row) for row in self.rows] for name in columns_of(rule)})
+        test = compile_test(bound, cell)
+        return Asked(where=conjunction(self.within, bound)), [row for row in self.rows if test(row) is True]
+
+
+async def sampled(product: Product, port: Port, columns: frozenset[str], bounds: Bounds, *, calls: int) -> Sample:
+    """Read a product's first rows with ``columns`` and its key. ``calls``: what the proof may take in all, in upstream timeouts.
+
+    **Raises** `GatewayError` where the port does not answer.
+    """
+    visible = frozenset(product.index_by_name[name] for name in columns.union(product.primary_key))
+    budget = Budget(bounds, asyncio.get_running_loop().time() + bounds.upstream_timeout_s * calls)
+    pages = Pages(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
+    found = await read_list(pages, Asked(first=min(_SAMPLE_ROWS, port.capabilities.page_max - 1)))
+    if not found.has_next:
+        return Sample(pages, found.rows, TRUE)
+    last = [pages.cells.of(name)(found.rows[-1]) for name in product.primary_key]
+    return Sample(pages, found.rows, Not(after(tuple(map(Order, product.primary_key)), last)))
 
 
 def row_rules_of(contract: Contract, policy: MeshPolicy) -> tuple[Predicate, ...]:
@@ -40,29 +72,19 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
 
     True as well where there is nothing to prove: no rules. **Raises** `GatewayError` where the port does not answer.
     """
-    capabilities = port.capabilities
     if not rules:
         return True
-    if not capabilities.count or not product.primary_key:
+    if not port.capabilities.count or not product.primary_key:
         return False
-    columns = frozenset().union(*map(columns_of, rules)) | set(product.primary_key)
-    visible = frozenset(product.index_by_name[name] for name in columns)
-    budget = Budget(bounds, asyncio.get_running_loop().time() + bounds.upstream_timeout_s * (2 + 2 * len(rules)))
-    pages = Pages(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
-    sample = await read_list(pages, Asked(first=min(_SAMPLE_ROWS, capabilities.page_max - 1)))
+    sample = await sampled(product, port, frozenset().union(*map(columns_of, rules)), bounds, calls=2 + 2 * len(rules))
     if not sample.rows:
         return True
-    order = tuple(Order(name) for name in product.primary_key)
-    cell = {name: attrgetter(row_attribute(product.index_by_name[name])) for name in columns}
-    last = [cell[name](sample.rows[-1]) for name in product.primary_key]
-    within = Not(after(order, last)) if sample.has_next else TRUE
     key = attrgetter(*(row_attribute(product.index_by_name[name]) for name in product.primary_key))
     for rule in rules:
-        bound = with_claims(rule, {name: [cell[name](row) for row in sample.rows] for name in columns_of(rule)})
-        test = compile_test(bound, lambda name: cell[name])
-        expected = [key(row) for row in sample.rows if test(row) is True]
+        asked, rows = sample.under(rule)
+        expected = list(map(key, rows))
         try:
-            found = await read_list(pages, Asked(where=conjunction(within, bound), first=_SAMPLE_ROWS, counts=True))
+            found = await read_list(sample.pages, replace(asked, first=_SAMPLE_ROWS, counts=True))
         except GatewayError as error:
             if error.code.name == "PORT_CANNOT":
                 return False

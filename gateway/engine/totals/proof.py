@@ -6,32 +6,26 @@ the rule is pushed down to it: totals of every kind, and groups by columns of th
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Iterator
 from typing import Any
 
 from contracts.fields import Kind, Scalar
-from contracts.predicates import TRUE, Not, Predicate, columns_of, compile_test, conjunction
+from contracts.predicates import Predicate, columns_of
 from domain_adapters.algebra import aggregate_type
-from domain_adapters.port import Order, Port
+from domain_adapters.port import Port
 from gateway.catalog.measures import FUNCTIONS, is_measured
 from gateway.catalog.snapshot import Product
 from gateway.engine.asking.asked import Asked
 from gateway.engine.asking.grouping import Grouping, Measure, Term
-from gateway.engine.budget import Bounds, Budget
-from gateway.engine.decoding.decode import RowDecoders
-from gateway.engine.reading.lists import read_list
-from gateway.engine.reading.pages import Pages
-from gateway.engine.reading.positions import after
-from gateway.engine.reading.proof import with_claims
+from gateway.engine.budget import Bounds
+from gateway.engine.reading.proof import sampled
 from gateway.engine.totals.groups import Parents, pushed_groups
 from gateway.engine.totals.table import Table
 from gateway.engine.totals.withholding import finished
 
 __all__ = ["totals_hold"]
 
-_SAMPLE_ROWS = 500
 _COLUMNS_MAX = 8
 
 
@@ -40,29 +34,20 @@ async def totals_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
 
     True as well where there is nothing to prove: no rules. **Raises** `GatewayError` where the port does not answer.
     """
-    capabilities = port.capabilities
     if not rules:
         return True
-    if not capabilities.aggregates or not product.primary_key:
+    if not port.capabilities.aggregates or not product.primary_key:
         return False
-    measured = [it for it in product.columns if is_measured("min", it)][:_COLUMNS_MAX]
+    measured = [it.name for it in product.columns if is_measured("min", it)][:_COLUMNS_MAX]
     ruled = sorted(frozenset[str]().union(*map(columns_of, rules)))
-    names = {*ruled, *product.primary_key, *(it.name for it in measured)}
-    visible = frozenset(product.index_by_name[name] for name in names)
-    budget = Budget(bounds, asyncio.get_running_loop().time() + bounds.upstream_timeout_s * (2 + 3 * len(rules)))
-    pages = Pages(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
-    sample = await read_list(pages, Asked(first=min(_SAMPLE_ROWS, capabilities.page_max - 1)))
+    sample = await sampled(product, port, frozenset((*ruled, *measured)), bounds, calls=2 + 3 * len(rules))
     if not sample.rows:
         return True
-    cell = pages.cells.of
-    last = [cell(name)(sample.rows[-1]) for name in product.primary_key]
-    within = Not(after(tuple(map(Order, product.primary_key)), last)) if sample.has_next else TRUE
+    pages = sample.pages
     for rule in rules:
-        bound = with_claims(rule, {name: [cell(name)(row) for row in sample.rows] for name in columns_of(rule)})
-        test = compile_test(bound, cell)
-        rows = [row for row in sample.rows if test(row) is True]
-        for grouping in _groupings(product, port, Asked(where=conjunction(within, bound)), ruled):
-            table = Table(grouping, [cell(term.column.name) for term in grouping.by], pages.cells)
+        asked, rows = sample.under(rule)
+        for grouping in _groupings(product, port, asked, ruled):
+            table = Table(grouping, [pages.cells.of(term.column.name) for term in grouping.by], pages.cells)
             table.add(rows)
             found = await pushed_groups(pages, grouping, Parents())
             if found is None:

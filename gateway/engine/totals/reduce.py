@@ -222,7 +222,7 @@ def of_repeated(function: str, type_: FieldType, of: FieldType | None, cell: Any
     """Make the state that so many cells of one value come to; null cells come to nothing."""
     state: Any = state_of(function, type_, of)
     if cell is None or not times:
-        return state  # type: ignore[no-any-return]
+        return state  # type: ignore[no-any-return]  # states are of as many types as functions
     if isinstance(state, _FloatSum):
         state.cells, state.count = [cell * times], times
     elif isinstance(state, _Sum):
@@ -230,7 +230,7 @@ def of_repeated(function: str, type_: FieldType, of: FieldType | None, cell: Any
         state.count = times
     else:
         state.add([cell])
-    return state  # type: ignore[no-any-return]
+    return state  # type: ignore[no-any-return]  # as above
 
 
 def of_partial(function: str, type_: FieldType, of: FieldType | None, total: Any, count: int) -> State:

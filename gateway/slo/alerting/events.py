@@ -58,7 +58,7 @@ def exporter_of(where: str) -> LogRecordExporter:
     if where == "console":
         return ConsoleLogRecordExporter(out=sys.stdout)
     try:
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # type: ignore[import-not-found,unused-ignore]
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # type: ignore[import-not-found,unused-ignore]  # an extra, which may be installed
     except ImportError:
         raise RuntimeError("alerts.events is otlp: install opentelemetry-exporter-otlp-proto-http, or set it to off") from None
     exporter: LogRecordExporter = OTLPLogExporter()

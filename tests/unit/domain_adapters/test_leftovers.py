@@ -77,7 +77,7 @@ async def test_a_walk_over_many_pages_gives_every_group_once_and_forms_them_a_fe
         formed += port._leftovers.page(port._bookmarks.walk(given[0]), (given[1] or [0])[0], 1) is None
         return groups(cursor, *given)
 
-    port._groups = counted  # type: ignore[method-assign]
+    port._groups = counted  # type: ignore[method-assign]  # counts what is asked of the port
     read = Read(aggregates=(Aggregate("count", None, "n"),), group_by=(GroupBy("id"),), limit=500)
     keys: list[int] = []
     cursor: str | None = None

@@ -112,7 +112,7 @@ async def test_of_one_key_the_newest_update_wins_and_of_equals_the_one_that_came
 
 async def test_malformed_rows_are_left_out_counted_and_told_in_slo(tmp_path: Path) -> None:
     bad = [thing(5, price="dear"), thing(6, "yesterday"), {"id": None}, {"name": "nobody"}, "a row", thing(7, price=float(1 << 80))]
-    origin = Origin([thing(1), thing(2), thing(3), *bad], updated="none")  # type: ignore[list-item]
+    origin = Origin([thing(1), thing(2), thing(3), *bad], updated="none")  # type: ignore[list-item]  # rows that break the contract
 
     async def answer(given: dict[str, str]) -> Response:
         return page_of(origin.rows)
@@ -565,7 +565,7 @@ async def test_it_looks_on_schedule_tries_again_after_failures_and_says_how_far_
     async with mirror_of(origin, THINGS, tmp_path, bounds=bounds, sleep=pause, on_progress=told.append) as port:
         port.start()
         with pytest.raises(RuntimeError):
-            await port._task  # type: ignore[misc]
+            await port._task  # type: ignore[misc]  # it runs
         port.start()
         await over.wait()
         assert port.standing.failure is None

@@ -172,17 +172,16 @@ async def test_a_known_level_0_is_never_probed(server: CrookedServer) -> None:
     await port.aclose()
 
 
-async def test_probing_goes_on_in_the_background_and_tells_of_changes(level1: CrookedServer) -> None:
+async def test_what_a_later_probe_finds_takes_the_place_of_what_was_known(level1: CrookedServer) -> None:
     port = opened(level1, level=None)
-    told: asyncio.Queue[Capabilities] = asyncio.Queue()
-    port.keep_probed(0.001, CALL, told.put_nowait)
-    assert await asyncio.wait_for(told.get(), 5) == LEVEL1
+    assert await port.probe(CALL) == LEVEL1
 
     async def shrunk(visit: Visit) -> None:
         await visit.answer(encode_capabilities(Capabilities(level=1, keys=True)))
 
     level1.handler = shrunk
-    assert not (await asyncio.wait_for(told.get(), 5)).order_by
+    assert not (await port.probe(CALL)).order_by
+    assert not port.capabilities.order_by
     await port.aclose()
 
 

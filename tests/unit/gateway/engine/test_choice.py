@@ -50,7 +50,7 @@ def product(contract: Contract = CONTRACT) -> Product:
 
 
 def offer(name: str, able: Capabilities = WHOLE, *, circuit: Circuit = Circuit.CLOSED, **more: Any) -> Offer:
-    return Offer(Some(name, able, circuit), **more)  # type: ignore[arg-type]
+    return Offer(Some(name, able, circuit), **more)  # type: ignore[arg-type]  # as little of a port as choosing needs
 
 
 def chosen(need: Need, *offers: Offer, of: Contract = CONTRACT) -> list[str]:

@@ -107,7 +107,7 @@ async def test_a_port_that_is_away_or_cannot_after_all_is_passed_over(error: Cal
 
 
 async def test_a_port_that_breaks_its_promise_is_not_covered_up_for() -> None:
-    broken = lambda: PortBrokenPromiseError("no JSON", reason="not_json")  # noqa: E731
+    broken = lambda: PortBrokenPromiseError("no JSON", reason="not_json")  # noqa: E731  # a factory, of a fresh error each
     asked, (_, second) = await opened(lambda port: Failing(port, "a", broken), plain("b"))
     answer = await asked.ask(ANALYST, LIST)
     assert [error["extensions"]["code"] for error in answer.errors] == ["UPSTREAM_INVALID"]
@@ -147,10 +147,10 @@ async def test_a_count_that_nobody_can_make_leaves_the_rows() -> None:
 async def test_one_port_known_is_enough_to_begin_with() -> None:
     asked, (silent, known) = await opened(lambda port: Silent(port, "a", answers=True), plain("b"))
     answer = await asked.ask(ANALYST, LIST)
-    assert (answer.data["order"]["orders"]["metadata"]["port"], silent.probes) == ("b", 0)  # type: ignore[attr-defined]
+    assert (answer.data["order"]["orders"]["metadata"]["port"], silent.probes) == ("b", 0)  # type: ignore[attr-defined]  # a Silent
     known.is_dead = True
     answer = await asked.ask(ANALYST, LIST)
-    assert (answer.data["order"]["orders"]["metadata"]["port"], silent.probes) == ("a", 1)  # type: ignore[attr-defined]
+    assert (answer.data["order"]["orders"]["metadata"]["port"], silent.probes) == ("a", 1)  # type: ignore[attr-defined]  # a Silent
     await closed(asked)
 
 
@@ -159,7 +159,7 @@ async def test_a_port_that_never_answers_is_tried_last_and_told_of_where_it_is_t
     other.circuit = Circuit.OPEN
     answer = await asked.ask(ANALYST, LIST)
     assert [error["extensions"]["code"] for error in answer.errors] == ["UPSTREAM_UNAVAILABLE"]
-    assert silent.probes == 1  # type: ignore[attr-defined]
+    assert silent.probes == 1  # type: ignore[attr-defined]  # a Silent
     await closed(asked)
 
 
@@ -174,7 +174,7 @@ async def streamed(asked: Asked) -> Reply | tuple[int, str | None]:
         async for piece in stream.rest:
             body += piece
     except Exception as error:
-        code = error.code.name  # type: ignore[attr-defined]
+        code = error.code.name  # type: ignore[attr-defined]  # a GatewayError, or this fails
     return sum("orderId" in json.loads(line) for line in body.splitlines()), code
 
 

@@ -384,7 +384,7 @@ async def test_many_demands_over_many_reads_are_held_against_the_board_once_per_
     asked: list[str] = []
     board = mesh.asked.engine.board
     plain = board.product
-    board.product = lambda key: asked.append(key) or plain(key)  # type: ignore[method-assign, func-returns-value]
+    board.product = lambda key: asked.append(key) or plain(key)  # type: ignore[method-assign, func-returns-value]  # notes the key, and goes on as before
     frame = Frame(ANALYST, asyncio.get_running_loop().time() + 60, "r")
     found = check_demands(mesh.asked.engine.explained(Question(text), frame).executable, {}, {}, board, NOW)
     assert sorted(asked) == ["customer/customers", "order/orders"]

@@ -19,7 +19,7 @@ def served(application: ASGIApp, **options: object) -> Iterator[str]:
     listener.listen(128)
     begun = threading.Event()
 
-    config = uvicorn.Config(application, log_config=None, lifespan="on", server_header=False, **options)  # type: ignore[arg-type]
+    config = uvicorn.Config(application, log_config=None, lifespan="on", server_header=False, **options)  # type: ignore[arg-type]  # options are uvicorn's own
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -132,7 +132,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     async def receive() -> Message:
         if messages:
             return messages.pop()
-        return await asyncio.Event().wait()  # type: ignore[return-value]
+        return await asyncio.Event().wait()  # type: ignore[return-value]  # never returns
 
     with pytest.raises(RefusalError) as caught:
         await read(receive, {}, 1000, 0.01)

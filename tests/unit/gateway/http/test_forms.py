@@ -197,8 +197,8 @@ def test_a_broken_off_arrow_stream_cannot_be_read_as_a_shorter_one() -> None:
 
     with served(application(Arrow())) as url:
         headers = {**HEADERS, "accept": "application/vnd.apache.arrow.stream"}
-        request = urllib.request.Request(f"{url}/graphql", b'{"query": "{ fails }"}', headers)  # noqa: S310
-        with urllib.request.urlopen(request) as answer, pytest.raises(http.client.IncompleteRead):  # noqa: S310
+        request = urllib.request.Request(f"{url}/graphql", b'{"query": "{ fails }"}', headers)  # noqa: S310  # a server of this test's own
+        with urllib.request.urlopen(request) as answer, pytest.raises(http.client.IncompleteRead):  # noqa: S310  # a server of this test's own
             pa.ipc.open_stream(answer).read_all()
 
 

@@ -43,7 +43,7 @@ async def test_only_http_addresses_are_fetched(url: str) -> None:
             JwksKeys(url, client)
 
 
-SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505  # too small on purpose
 P384 = ec.generate_private_key(ec.SECP384R1())
 REFUSED: dict[str, tuple[Any, str]] = {
     "for encryption": (jwk(RSA, "k", use="enc"), "RS256"),

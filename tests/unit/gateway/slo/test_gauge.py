@@ -264,7 +264,7 @@ async def test_pages_that_are_none_are_failed_measurements_that_quote_nothing(ro
         bad = [it for it in readings if it.failed]
         assert bad
         assert all("secret" not in (it.finding or "") for it in bad)
-    assert not (await ScriptedPort().slo(None))[2:]  # type: ignore[arg-type]
+    assert not (await ScriptedPort().slo(None))[2:]  # type: ignore[arg-type]  # this port never looks at the call
 
 
 async def test_rows_that_are_no_objects_are_bad_and_empty() -> None:

@@ -101,7 +101,7 @@ class ScriptedPort:
         if read.since is not None and self.capabilities.since:
             rows = [it for it in rows if not isinstance(it.get("updated_at"), str) or it["updated_at"] >= read.since]
         if read.where is not None:
-            begin = read.where.value.isoformat().replace("+00:00", "Z")  # type: ignore[union-attr]
+            begin = read.where.value.isoformat().replace("+00:00", "Z")  # type: ignore[union-attr]  # since is the one condition that measuring sends
             rows = [it for it in rows if it["updated_at"] >= begin]
         start = int(read.cursor or 0)
         end = start + min(read.limit or 100, self.page_max or 1_000)

@@ -120,7 +120,7 @@ async def test_whatever_a_receiver_raises_it_is_tried_again(error: Exception) ->
 
 async def test_one_change_that_is_refused_again_and_again_holds_up_no_other() -> None:
     class Picky(Receiver):
-        async def send(self, alerts, now):  # type: ignore[no-untyped-def]
+        async def send(self, alerts, now):  # type: ignore[no-untyped-def]  # as `Sink.send`
             if any(one.change.product == "order/poison" for one in alerts):
                 raise SinkError("status 400")
             await super().send(alerts, now)
@@ -352,7 +352,7 @@ async def test_a_change_wakes_who_tells_and_no_receiver_holds_up_another() -> No
     arrived = asyncio.Event()
 
     class Prompt(Receiver):
-        async def send(self, alerts, now):  # type: ignore[no-untyped-def]
+        async def send(self, alerts, now):  # type: ignore[no-untyped-def]  # as `Sink.send`
             await super().send(alerts, now)
             arrived.set()
 
