@@ -7,17 +7,15 @@ for the rare need of them. Rejects what the stages reject.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from graphql import (
     GraphQLError,
     GraphQLInputType,
     ListValueNode,
-    NonNullTypeNode,
     OperationType,
     TypeInfo,
     TypeInfoVisitor,
@@ -34,12 +32,14 @@ from gateway.catalog.reach import Reach, RulingOf, reach_of
 from gateway.catalog.slices import Slice, Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.compiling import compile_plan
-from gateway.compiler.documents import Document, read_document
+from gateway.compiler.documents import Document
 from gateway.compiler.executable import Executable
 from gateway.compiler.judging import Judge, forbidden, unfit_literal
-from gateway.compiler.kept import Entry, Kept
+from gateway.compiler.kept import Kept
 from gateway.compiler.limits import Limits, check_variables
 from gateway.compiler.planner import plan_of
+from gateway.compiler.prepared import Checked, Prepared
+from gateway.compiler.readings import Readings
 from gateway.compiler.variables import GiveUpError, coercer_of
 from gateway.errors import GatewayError
 from gateway.governance.masks import MaskKeys
@@ -48,14 +48,11 @@ from gateway.governance.rule import rule
 from gateway.governance.ruling import ProductRuling
 from gateway.observe.traces import span
 
-__all__ = ["Checked", "Operations", "Prepared", "Ruler"]
+__all__ = ["Operations", "Ruler"]
 
-_VECTORS_MAX = 32
 _SIGHTINGS_MAX = 8_192
-_DOCUMENTS_MAX = 32
 _NESTED = (dict, list)
 _TRACE_MAX = 256
-_TRACE_NAME_BYTES = 250
 
 
 class Ruler(Protocol):
@@ -65,50 +62,7 @@ class Ruler(Protocol):
         """Rule on a contract."""
 
 
-@dataclass(slots=True, eq=False)
-class Checked:
-    """A valid shape under one set of rulings, with its executables by @skip/@include vector. ``entry``: None while not kept."""
-
-    shape: str
-    reach: Reach
-    ruling_of: RulingOf
-    literal_types: tuple[GraphQLInputType | None, ...]
-    long_as_text: bool
-    coerce: Callable[[Mapping[str, Any]], dict[str, Any]]
-    executables: Recent[tuple[tuple[bool, ...], Trace], Executable] = field(default_factory=lambda: Recent(_VECTORS_MAX))
-    entry: Entry | None = None
-
-    def size_bytes(self) -> int:
-        """Estimate what is kept."""
-        return _CHECKED_BASE_BYTES + sys.getsizeof(self.shape) + sum(it.size_bytes for it in self.executables.values())
-
-
-@dataclass(slots=True, eq=False)
-class Prepared:
-    """A text ready to run: its checked shape, and its own literals, coerced. ``conditions``: variables that @skip and @include read.
-
-    ``trace``: the relationships that the variables it was prepared for name.
-    """
-
-    checked: Checked
-    text: str
-    name: str | None
-    literals: tuple[Any, ...]
-    conditions: tuple[str, ...]
-    takes_variables: bool
-    trace: Trace
-    entry: Entry | None = None
-
-    def size_bytes(self) -> int:
-        """Estimate what is kept."""
-        kept = sys.getsizeof(self.text) * (2 if self.literals else 1) + self.trace.size * _TRACE_NAME_BYTES
-        return _PREPARED_BASE_BYTES + kept
-
-
 _Key = tuple[str, str | None, Ruler, bool, Trace]
-# Measured with tracemalloc over generated operations (tests/property/test_kept_operations.py holds the sum to it).
-_CHECKED_BASE_BYTES = 3_500
-_PREPARED_BASE_BYTES = 1_500
 
 
 class Operations:
@@ -122,6 +76,7 @@ class Operations:
         limits: Limits,
         *,
         kept_max_bytes: int = 64 * 1024 * 1024,
+        read_max_bytes: int = 4 * 1024 * 1024,
         on_compiled: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._snapshot = snapshot
@@ -137,12 +92,12 @@ class Operations:
         self._shapes: dict[tuple[object, ...], tuple[Checked, tuple[ProductRuling, ...]]] = {}
         # INVARIANT: only hashes stand here, so that sightings weigh next to nothing.
         self._sighted: Recent[int, bool] = Recent(_SIGHTINGS_MAX)
-        self._documents: Recent[tuple[str, str | None], Document] = Recent(_DOCUMENTS_MAX)
+        self._readings = Readings(limits, read_max_bytes)
 
     def successor(self, snapshot: Snapshot, slices: Slices, touched: frozenset[str]) -> Operations:
         """Make the operations of the next snapshot, which keep what reads none of the products that the change ``touched``."""
         made = Operations(snapshot, slices, self._keys, self._limits, kept_max_bytes=self._kept_max_bytes, on_compiled=self._on_compiled)
-        made._sighted, made._documents = self._sighted, self._documents
+        made._sighted, made._readings = self._sighted, self._readings
         twins: dict[int, Checked] = {}
         for shape, (checked, rulings) in list(self._shapes.items()):
             if (entry := checked.entry) is not None and touched.isdisjoint(checked.reach.links):
@@ -195,17 +150,11 @@ class Operations:
 
     def document(self, text: str, name: str | None) -> Document:
         """Read a text, or find it among the last ones read. **Raises** as `read_document`."""
-        found = self._documents.get((text, name))
-        if found is None:
-            found = read_document(text, name, self._limits)
-            self._documents.put((text, name), found)
-        return found
+        return self._readings.of(text, name)
 
     def missing(self, prepared: Prepared, given: Mapping[str, Any]) -> tuple[str, ...]:
         """Name the variables that must be given and are not."""
-        definitions = self.document(prepared.text, prepared.name).operation.variable_definitions
-        needed = [it for it in definitions or () if isinstance(it.type, NonNullTypeNode) and it.default_value is None]
-        return tuple(it.variable.name.value for it in needed if it.variable.name.value not in given)
+        return self._readings.missing(prepared.text, prepared.name, given)
 
     def variables(self, prepared: Prepared, raw: Mapping[str, Any] | None) -> dict[str, Any]:
         """Coerce a request's variables. **Raises** `GatewayError` BAD_USER_INPUT, MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED."""
@@ -218,8 +167,8 @@ class Operations:
         try:
             return checked.coerce(given)
         except GiveUpError:
-            definitions = self.document(prepared.text, prepared.name).operation.variable_definitions
-            return self._judge.variables(tuple(definitions or ()), dict(given), checked.reach, checked.ruling_of)
+            definitions = self._readings.variables(prepared.text, prepared.name)
+            return self._judge.variables(definitions, dict(given), checked.reach, checked.ruling_of)
 
     def executable(self, prepared: Prepared, variables: Mapping[str, Any]) -> Executable:
         """Return the executable for the @skip/@include variables of a request, compiling it at first sight."""

@@ -10,7 +10,7 @@ from contracts.predicates import Predicate
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import Executable
 from gateway.compiler.flat import FlatList
-from gateway.compiler.operations import Prepared
+from gateway.compiler.prepared import Prepared
 from gateway.engine.demanding import Demanded, without
 from gateway.exchange import Frame, Question
 from gateway.governance.ruling import ProductRuling

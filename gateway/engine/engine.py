@@ -31,8 +31,9 @@ from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.executable import Executable
 from gateway.compiler.flat import flat_list
 from gateway.compiler.limits import Limits
-from gateway.compiler.operations import Operations, Prepared
+from gateway.compiler.operations import Operations
 from gateway.compiler.plan import ForeignPick
+from gateway.compiler.prepared import Prepared
 from gateway.engine.asking.binding import Values, bind
 from gateway.engine.asking.disclosure import disclosed
 from gateway.engine.asking.uses import fields_asked, fields_of
