@@ -17,39 +17,27 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from contracts.fields import FieldType, Kind, List, Map, Record, Scalar, Unit
+from contracts.fields import Kind, Record, Scalar, Unit
 from domain_adapters.level0 import other_spellings
-from domain_adapters.values import parser_of
 from domain_adapters.wire import raw_json
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import row_attribute
-from gateway.engine.decoding.celltypes import LOOSE_TYPE, Settle, can_loosen, fast_type, loose_settle, record_class, settle_of, to_utc
+from gateway.engine.decoding.celltypes import LOOSE_TYPE, Settle, fast_type, loose_settle, settle_of, to_utc
+from gateway.engine.decoding.cellwise import CellByCell, Column, Page
 from gateway.errors import GatewayError
 
-__all__ = ["COUNT_MAX", "Page", "PageDecoder", "RowDecoders", "generated_at"]
+__all__ = ["COUNT_MAX", "UNFIT", "Page", "PageDecoder", "RowDecoders", "generated_at", "page_of", "raw_page"]
 
 COUNT_MAX = 2**63 - 1
 """The largest number of rows that a port is believed to have: what `Long` holds."""
 
 # Of all decoders kept for one product through one port: a field weighs about 600 bytes.
 _FIELDS_KEPT_MAX = 8_192
+UNFIT = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError, OverflowError)
+"""What decoders raise of a page or a cell that does not keep its type."""
+
 _SUBMICROS = re.compile(rb":\d\d\.\d{7}")
 _SAMPLE_EVERY = 256
-
-
-class Page(msgspec.Struct):
-    """One decoded page. ``bad``: (row, column index) of cells that did not keep their type; ``dropped``: rows lost to that.
-
-    ``groups`` as sent, and ``metadata``: plain JSON values.
-    """
-
-    rows: list[Any]
-    next_cursor: str | None = None
-    metadata: Any = None
-    count: int | None = None
-    groups: list[dict[str, Any]] | None = None
-    bad: list[tuple[Any, int]] = []
-    dropped: int = 0
 
 
 class RowDecoders:
@@ -118,6 +106,7 @@ class PageDecoder:
         }
         self._settle = _settler(settles)
         self._decode = msgspec.json.Decoder(_page_class(row)).decode
+        self._decode_rows: Callable[[bytes], list[Any]] | None = None
         self._instants = frozenset(
             index
             for index, type_ in zip(self._indices, self._types, strict=True)
@@ -134,7 +123,7 @@ class PageDecoder:
 
     def fast(self, body: bytes) -> Page | None:
         """Decode a page every cell of which keeps its type; None for any other."""
-        if self._sampled(body) or (self._owner.misspelt and not self._owner.misspelt.isdisjoint(self._indices)):
+        if self.doubts(body):
             return None
         try:
             wire = self._decode(body)
@@ -143,9 +132,9 @@ class PageDecoder:
                 return None
             if self._settle is not None:
                 self._settle(rows)
-        except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError, OverflowError):
+        except UNFIT:
             return None
-        return _page(rows, wire)
+        return page_of(rows, wire)
 
     def learnt(self, page: Page, loosen: frozenset[int], misspelt: frozenset[int]) -> Page:
         """Decode columns that came in another form or spelling as they come from now on."""
@@ -171,57 +160,34 @@ class PageDecoder:
 
     def slow(self, body: bytes, must: frozenset[int]) -> tuple[Page, frozenset[int], frozenset[int]]:
         """Decode a page cell by cell; say which columns came in other forms, and spellings, than their own. Any thread may."""
-        raw = _raw_page(body)
-        page = _page([], raw)
-        loosen: set[int] = set()
-        misspelt: set[int] = set()
-        parsers = [self._parser(index, type_, loosen) for index, type_ in zip(self._indices, self._types, strict=True)]
-        found = raw.data if raw.data is not UNSET else raw.Data
-        assert isinstance(found, list)
-        for item in found:
-            if not isinstance(item, dict):
-                page.dropped += 1
-                continue
-            cells: list[Any] = []
-            wrong: list[int] = []
-            for index, name, others, parse in zip(self._indices, self._names, self._others, parsers, strict=True):
-                if name not in item and not others.isdisjoint(item):
-                    cells.append(None)
-                    wrong.append(index)
-                    misspelt.add(index)
-                    continue
-                try:
-                    cells.append(parse(item.get(name)))
-                except (ValueError, ArithmeticError, RecursionError, OverflowError):
-                    cells.append(None)
-                    wrong.append(index)
-            if must.intersection(wrong):
-                page.dropped += 1
-                continue
-            row = self.row_class(*cells)
-            page.rows.append(row)
-            page.bad.extend((row, index) for index in wrong)
-        return page, frozenset(loosen), frozenset(misspelt)
+        raw = raw_page(body)
+        reading = self.cell_by_cell(must)
+        reading.take(raw.data if raw.data is not UNSET else raw.Data)
+        return reading.onto(page_of([], raw))
 
-    def _parser(self, index: int, type_: FieldType, loosen: set[int]) -> Callable[[Any], Any]:
-        parse = parser_of(type_)
-        if isinstance(type_, (Record, List, Map)):
-            rebuild = _rebuilder(type_, self._records)
-            return lambda raw: rebuild(parse(raw))
-        if index in self._loose or not can_loosen(type_):
-            return parse
-        strict = msgspec.json.Decoder(fast_type(type_, {}) | None)
+    # -- a page in parts, for `large` ----------------------------------------------------------------------------------------
 
-        def parse_noting(raw: Any) -> Any:
-            value = parse(raw)
-            if index not in loosen:
-                try:
-                    strict.decode(msgspec.json.encode(raw))
-                except msgspec.DecodeError:
-                    loosen.add(index)
-            return value
+    def doubts(self, head: bytes) -> bool:
+        """Whether a page that begins so may hold what only the slow gear reads exactly."""
+        return self._sampled(head) or (bool(self._owner.misspelt) and not self._owner.misspelt.isdisjoint(self._indices))
 
-        return parse_noting
+    def rows(self, text: bytes) -> list[Any]:
+        """Decode an array of rows every cell of which keeps its type. **Raises** one of `UNFIT`."""
+        if self._decode_rows is None:
+            self._decode_rows = msgspec.json.Decoder(list[self.row_class]).decode  # type: ignore[name-defined]
+        rows: list[Any] = self._decode_rows(text)
+        if self._settle is not None:
+            self._settle(rows)
+        return rows
+
+    def page(self, text: bytes) -> Any:
+        """Decode a page as it is. **Raises** one of `UNFIT`."""
+        return self._decode(text)
+
+    def cell_by_cell(self, must: frozenset[int]) -> CellByCell:
+        """Begin to read rows cell by cell."""
+        columns = zip(self._indices, self._types, self._names, self._others, strict=True)
+        return CellByCell(self.row_class, self._records, [Column(*it) for it in columns], loose=self._loose, must=must)
 
 
 def _settler(settles: Mapping[str, Settle]) -> Callable[[list[Any]], None] | None:
@@ -247,7 +213,9 @@ def _page_class(row: Any) -> type[Any]:
     return msgspec.defstruct("Page", members)
 
 
-class _RawPage(msgspec.Struct):
+class RawPage(msgspec.Struct):
+    """A page of plain JSON values, however it is spelt."""
+
     data: Any = UNSET
     Data: Any = UNSET
     nextCursor: Any = None  # noqa: N815  # the wire's spellings
@@ -259,14 +227,15 @@ class _RawPage(msgspec.Struct):
     groups: Any = None
 
 
-def _raw_page(body: bytes) -> _RawPage:
+def raw_page(body: bytes) -> RawPage:
+    """Decode a page to plain JSON values. **Raises** `GatewayError` UPSTREAM_INVALID if it is none."""
     try:
         raw = raw_json(body)
     except (ValueError, RecursionError):
         raise GatewayError("UPSTREAM_INVALID", "The product's port did not answer JSON.") from None
     if not isinstance(raw, dict):
         raise GatewayError("UPSTREAM_INVALID", "The product's port did not answer a page.")
-    page = _RawPage(**{name: raw[name] for name in _RawPage.__struct_fields__ if name in raw})
+    page = RawPage(**{name: raw[name] for name in RawPage.__struct_fields__ if name in raw})
     found = page.data if page.data is not UNSET else page.Data
     if found is None and (page.data is None or page.Data is None):
         page.data = []  # an empty slice of Go is null
@@ -275,7 +244,8 @@ def _raw_page(body: bytes) -> _RawPage:
     return page
 
 
-def _page(rows: list[Any], wire: Any) -> Page:
+def page_of(rows: list[Any], wire: Any) -> Page:
+    """Give rows with what their page says beside them. **Raises** `GatewayError` UPSTREAM_INVALID for cursors that are none."""
     cursor = wire.nextCursor
     if cursor is None:
         cursor = wire.next_cursor if wire.next_cursor is not None else wire.NextCursor
@@ -301,19 +271,3 @@ def generated_at(metadata: Any) -> str | None:
             except (ValueError, OverflowError):
                 return None
     return None
-
-
-def _rebuilder(type_: FieldType, records: dict[Record, type[msgspec.Struct]]) -> Callable[[Any], Any]:
-    """Turn parsed dicts of nested records into the record classes that shaping code reads."""
-    match type_:
-        case Record(fields=fields):
-            made = record_class(type_, records)
-            inner = tuple((member.name, _rebuilder(member.type, records)) for member in fields)
-            return lambda value: None if value is None else made(*(rebuild(value.get(name)) for name, rebuild in inner))
-        case List(item=item):
-            each = _rebuilder(item, records)
-            return lambda value: None if value is None else [each(it) for it in value]
-        case Map(value=held):
-            one = _rebuilder(held, records)
-            return lambda value: None if value is None else {key: one(it) for key, it in value.items()}
-    return lambda value: value

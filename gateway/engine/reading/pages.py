@@ -22,6 +22,7 @@ from gateway.engine.asking.asked import Asked, Fetched
 from gateway.engine.budget import Budget
 from gateway.engine.decoding.cells import Cells, Tie
 from gateway.engine.decoding.decode import Page, RowDecoders
+from gateway.engine.decoding.large import fast_in_turns, slow_in_turns
 from gateway.engine.reading.pushdown import can_push, divide, looked_up, wanted_of
 from gateway.engine.tasks import in_turns
 from gateway.errors import GatewayError
@@ -31,8 +32,8 @@ __all__ = ["OnRead", "Pages", "Walk"]
 
 _EMPTY_PAGES_MAX = 1_000
 _NONE: frozenset[int] = frozenset()
-_BESIDE_BYTES = 256 * 1024
-_SLOW_BESIDE_BYTES = 16 * 1024
+_LARGE_BYTES = 256 * 1024
+_SLOW_LARGE_BYTES = 8 * 1024
 # How endpoints say that a cursor is none of theirs, or none any more.
 _CURSOR_STATUSES = frozenset((400, 404, 410, 422))
 
@@ -172,11 +173,10 @@ class Pages:
         decoder = self._decoders.decoder(needed)
         try:
             self.budget.spend(body)
-            # What takes long is done beside the loop, which goes on meanwhile.
-            page = decoder.fast(body) if len(body) <= _BESIDE_BYTES else await asyncio.to_thread(decoder.fast, body)
+            page = decoder.fast(body) if len(body) <= _LARGE_BYTES else await fast_in_turns(decoder, body)
             if page is None:
                 must |= self._rule_columns
-                slow = decoder.slow(body, must) if len(body) <= _SLOW_BESIDE_BYTES else await asyncio.to_thread(decoder.slow, body, must)
+                slow = decoder.slow(body, must) if len(body) <= _SLOW_LARGE_BYTES else await slow_in_turns(decoder, body, must)
                 page = decoder.learnt(*slow)
         except GatewayError as error:
             raise self._error(error.code.name, error.message, plain=True) from None
