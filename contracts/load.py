@@ -6,8 +6,8 @@ path only. Rejects with `ContractInvalidError`, whose problems carry file, line 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from contracts.checks import check_contract
 from contracts.document import ContractDocument, SchemaDocument
 from contracts.errors import ContractInvalidError, Problem, ProblemCode, quoted
 from contracts.fields import Field
+from contracts.judged import Judged, revision_of
 from contracts.model import Contract
 from contracts.policy import MeshPolicy
 from contracts.report import Report
@@ -49,9 +50,18 @@ _STAND_INS: dict[tuple[str | int, ...], Any] = {("metadata",): _NAMED, **{("meta
 
 def load_contract(path: Path | str, policy: MeshPolicy | None = None) -> Contract:
     """Load one contract; its schema references resolve against its folder. **Raises** `ContractInvalidError`."""
-    path = Path(path)
-    text = _file_text(path)
-    return contract_of(read_yaml(text, str(path)), text, from_folder(path.parent), policy)
+    return _loaded(Path(path), policy, None)
+
+
+def _loaded(path: Path, policy: MeshPolicy | None, judged: Judged | None) -> Contract:
+    text, references, file = _file_text(path), from_folder(path.parent), str(path)
+    if judged is not None and (found := judged.find(file, text, references)) is not None:
+        return found
+    source = read_yaml(text, file)
+    contract = contract_of(source, text, references, policy)
+    if judged is not None:
+        judged.note(file, contract, source.data["spec"]["schema"].get("ref"))
+    return contract
 
 
 def parse_contract(
@@ -77,19 +87,17 @@ def load_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> tuple[
     return reading.contracts
 
 
-def read_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> CatalogReading:
+def read_catalog(folder: Path | str, policy: MeshPolicy | None = None, *, judged: Judged | None = None) -> CatalogReading:
     """Load what can be loaded below ``folder`` (``*.yaml``, ``*.yml``, but not in folders named ``schemas``), and say what cannot.
 
-    Of each product one version per major is served; a second one is a problem.
+    Of each product one version per major is served; a second one is a problem. ``judged``: what was judged before, under the same
+    policy, and is not judged again; it holds this reading afterwards.
     """
-    folder = Path(folder)
     found: dict[tuple[str, int], Contract] = {}
     problems: list[Problem] = []
-    for path in sorted({*folder.rglob("*.yaml"), *folder.rglob("*.yml")}):
-        if any(part == "schemas" or part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
+    for path in sorted(_files(Path(folder))):
         try:
-            contract = load_contract(path, policy)
+            contract = _loaded(path, policy, judged)
         except ContractInvalidError as error:
             problems.extend(error.problems)
             continue
@@ -103,6 +111,12 @@ def read_catalog(folder: Path | str, policy: MeshPolicy | None = None) -> Catalo
     together = check_together(contracts)
     warnings = [warning for contract in contracts for warning in contract.warnings]
     return CatalogReading(contracts, (*problems, *together.problems), (*warnings, *together.warnings))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder):
+        folders[:] = [it for it in folders if it != "schemas" and not it.startswith(".")]
+        yield from (Path(here, it) for it in files if it.endswith((".yaml", ".yml")) and not it.startswith("."))
 
 
 def _file_text(path: Path) -> bytes:
@@ -119,11 +133,11 @@ def contract_of(source: Source, text: bytes, references: References, policy: Mes
     report = Report(source)
     _refuse_other_kinds(source, report)
     document = validated(ContractDocument, source.data, report, stand_ins=_STAND_INS) if not report.problems else None
-    digest = hashlib.sha256(_stamped(text))
     if document is None:
         raise ContractInvalidError(_ordered(report))
-    fields = _fields(document.spec.schema_, references, report, digest)
-    contract = build_contract(document, fields, report, revision=digest.hexdigest())
+    read: list[tuple[str, str]] = []
+    fields = _fields(document.spec.schema_, references, report, read)
+    contract = build_contract(document, fields, report, revision=revision_of(text, *read))
     if fields:  # without columns every name in the contract would be wrong, and say so
         check_contract(contract, document.spec, report)
     if policy is not None:
@@ -131,10 +145,6 @@ def contract_of(source: Source, text: bytes, references: References, policy: Mes
     if report.problems:
         raise ContractInvalidError(_ordered(report))
     return contract.model_copy(update={"warnings": tuple(report.warnings)}) if report.warnings else contract
-
-
-def _stamped(content: bytes) -> bytes:
-    return b"%d\0" % len(content) + content
 
 
 def _ordered(report: Report) -> list[Problem]:
@@ -151,7 +161,7 @@ def _refuse_other_kinds(source: Source, report: Report) -> None:
         report.add(ProblemCode.UNSUPPORTED, ("apiVersion",), 'ODCS contracts cannot be loaded yet; write "datamesh/v1"')
 
 
-def _fields(schema: SchemaDocument, references: References, report: Report, digest: Any) -> tuple[Field, ...]:
+def _fields(schema: SchemaDocument, references: References, report: Report, read: list[tuple[str, str]]) -> tuple[Field, ...]:
     path = ("spec", "schema")
     if schema.type == "inline":
         if schema.ref is not None or schema.fields is None:
@@ -166,7 +176,7 @@ def _fields(schema: SchemaDocument, references: References, report: Report, dige
     except ReferenceRefusedError as error:
         report.add(ProblemCode.BAD_REFERENCE, (*path, "ref"), f"{quoted(schema.ref)} {error}")
         return ()
-    digest.update(_stamped(schema.ref.encode()) + _stamped(text.encode()))
+    read.append((schema.ref, text))
     return _referred(schema, text, report)
 
 

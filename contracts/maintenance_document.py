@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -16,7 +17,7 @@ from contracts.report import Report
 from contracts.texts import Document, DurationText, Name, Text, text_of
 from contracts.yaml_source import Path
 
-__all__ = ["MaintenanceDocument", "maintenance_of"]
+__all__ = ["MaintenanceDocument", "is_zone", "maintenance_of"]
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _YEARS = (1970, 9_000)
@@ -66,8 +67,8 @@ class MaintenanceDocument(Document):
 
 def maintenance_of(given: MaintenanceDocument, report: Report, path: Path) -> Maintenance | None:
     """Read one window; what makes no sense goes to ``report``."""
-    if not _is_zone(given.time_zone):
-        nearest = report.nearest(given.time_zone, available_timezones())
+    if not is_zone(given.time_zone):
+        nearest = report.nearest(given.time_zone, _zones())
         report.add(ProblemCode.WRONG_VALUE, (*path, "timeZone"), f"no time zone {quoted(given.time_zone)}", nearest=nearest)
         return None
     once, weekly = (given.from_, given.to), (given.at, given.for_)
@@ -99,9 +100,15 @@ def _lasts_s(window: Maintenance) -> float:
     return (window.ends - window.begins).total_seconds()
 
 
-def _is_zone(name: str) -> bool:
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # looks through the whole time zone database, thousands of contracts long
+
+
+def is_zone(name: str) -> bool:
+    """Whether this machine's time zone database knows the zone."""
     # Names of files outside the time zone database are no names of zones, whatever ZoneInfo makes of them.
-    if name not in available_timezones():
+    if name not in _zones():
         return False
     ZoneInfo(name)
     return True

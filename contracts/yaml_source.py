@@ -7,33 +7,21 @@ text, without recursion. Touches nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # not in the stubs; there where libyaml is
 
 from contracts.errors import ContractInvalidError, Problem, ProblemCode, quoted
+from contracts.yaml_plain import NOT_PLAIN, plain
+from contracts.yaml_scalars import DEFAULT_LIMITS, Limits, RefusedError, scalar
 
-__all__ = ["Limits", "Path", "Source", "read_documents", "read_yaml"]
+__all__ = ["DEFAULT_LIMITS", "Limits", "Path", "Source", "read_documents", "read_yaml"]
 
 Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a document may hold; aliases count as often as they are used."""
-
-    bytes_max: int = 512 * 1024
-    nodes_max: int = 50_000
-    depth_max: int = 48
-    aliases_max: int = 200
-    number_digits_max: int = 40
-
-
-DEFAULT_LIMITS = Limits()
 
 
 @dataclass(slots=True)
@@ -54,11 +42,12 @@ class Source:
 
     file: str
     data: Any
-    root: _Node
+    _root: Callable[[], _Node]
 
     def line_of(self, path: Path) -> int:
         """Find the line (from 1) of the value at ``path``; of the innermost value around it where it is missing."""
-        node, line = self.root, self.root.line
+        node = self._root()
+        line = node.line
         for step in path:
             inside = node.inside
             if isinstance(inside, dict) and step in inside:
@@ -71,28 +60,29 @@ class Source:
         return line + 1
 
 
-class _RefusedError(Exception):
-    def __init__(self, code: ProblemCode, message: str, line: int) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.line = line
-
-
 def read_yaml(text: str | bytes, file: str, *, limits: Limits = DEFAULT_LIMITS) -> Source:
     """Read the one document of ``text``.
 
     **Raises** `ContractInvalidError` for anything that is not one well-formed, harmless document.
     """
-    (source,) = read_documents(text, file, documents_max=1, limits=limits)
-    return source
+    data = plain(text, limits)
+    if data is NOT_PLAIN:
+        (source,) = read_documents(text, file, documents_max=1, limits=limits)
+        return source
+
+    @cache
+    def root() -> _Node:
+        (found,) = _compose(_decoded(text, limits), 1, limits)
+        return found
+
+    return Source(file, data, root)
 
 
 def read_documents(text: str | bytes, file: str, *, documents_max: int, limits: Limits = DEFAULT_LIMITS) -> tuple[Source, ...]:
     """Read the documents of ``text``, at least one and at most ``documents_max``; limits hold for all together."""
     try:
         roots = _compose(_decoded(text, limits), documents_max, limits)
-    except _RefusedError as refusal:
+    except RefusedError as refusal:
         raise ContractInvalidError([Problem(refusal.code, refusal.message, file, refusal.line + 1)]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -101,20 +91,20 @@ def read_documents(text: str | bytes, file: str, *, documents_max: int, limits: 
         raise ContractInvalidError([Problem(ProblemCode.SYNTAX, message, file, line)]) from None
     except yaml.YAMLError:
         raise ContractInvalidError([Problem(ProblemCode.SYNTAX, "holds characters that YAML does not allow", file, 1)]) from None
-    return tuple(Source(file, root.value, root) for root in roots)
+    return tuple(Source(file, root.value, partial(lambda it: it, root)) for root in roots)
 
 
 def _decoded(text: str | bytes, limits: Limits) -> str:
     size = len(text)
     if size > limits.bytes_max:
-        raise _RefusedError(ProblemCode.LIMIT, f"larger than {limits.bytes_max} bytes", 0)
+        raise RefusedError(ProblemCode.LIMIT, f"larger than {limits.bytes_max} bytes", 0)
     try:
         if isinstance(text, str):
             text.encode()
             return text
         return text.decode("utf-8-sig")
     except UnicodeError:
-        raise _RefusedError(ProblemCode.SYNTAX, "not UTF-8 text", 0) from None
+        raise RefusedError(ProblemCode.SYNTAX, "not UTF-8 text", 0) from None
 
 
 class _Composer:
@@ -132,9 +122,9 @@ class _Composer:
     def weigh(self, weight: int, height: int, line: int) -> None:
         self.nodes += weight
         if self.nodes > self.limits.nodes_max:
-            raise _RefusedError(ProblemCode.LIMIT, f"holds more than {self.limits.nodes_max} values, aliases counted in full", line)
+            raise RefusedError(ProblemCode.LIMIT, f"holds more than {self.limits.nodes_max} values, aliases counted in full", line)
         if len(self.stack) + height > self.limits.depth_max:
-            raise _RefusedError(ProblemCode.LIMIT, f"nested deeper than {self.limits.depth_max}", line)
+            raise RefusedError(ProblemCode.LIMIT, f"nested deeper than {self.limits.depth_max}", line)
 
     def add(self, node: _Node) -> None:
         """Hang a node that begins here into the innermost open collection."""
@@ -167,7 +157,7 @@ class _Composer:
         self.nodes += 1
         if self.nodes > self.limits.nodes_max or depth >= self.limits.depth_max:
             self.weigh(0, 1, line)
-        node = _Node(_scalar(event, line, self.limits), line, None)
+        node = _Node(scalar(event, line, self.limits), line, None)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
         self.add(node)
@@ -180,29 +170,29 @@ class _Composer:
         if event.tag is not None:
             _refuse_tag(event, line)
         if event.anchor is not None:
-            raise _RefusedError(ProblemCode.SYNTAX, "keys cannot carry an anchor", line)
+            raise RefusedError(ProblemCode.SYNTAX, "keys cannot carry an anchor", line)
         self.nodes += 1
         if self.nodes > self.limits.nodes_max or len(self.stack) >= self.limits.depth_max:
             self.weigh(0, 1, line)
         key = event.value
         if key in inside:
             first = inside[key][0] + 1
-            raise _RefusedError(ProblemCode.DUPLICATE, f"key {quoted(key)} stands here a second time; the first is in line {first}", line)
+            raise RefusedError(ProblemCode.DUPLICATE, f"key {quoted(key)} stands here a second time; the first is in line {first}", line)
         self.keys[-1] = (key, line)
 
     def refuse_as_key(self, line: int) -> None:
         """Refuse what is no text where a key is expected."""
         if self.stack and self.keys[-1] is None and type(self.stack[-1].inside) is dict:
-            raise _RefusedError(ProblemCode.SYNTAX, "keys must be plain text", line)
+            raise RefusedError(ProblemCode.SYNTAX, "keys must be plain text", line)
 
     def take_alias(self, event: Any, line: int) -> None:
         self.refuse_as_key(line)
         self.aliases += 1
         if self.aliases > self.limits.aliases_max:
-            raise _RefusedError(ProblemCode.LIMIT, f"uses more than {self.limits.aliases_max} aliases", line)
+            raise RefusedError(ProblemCode.LIMIT, f"uses more than {self.limits.aliases_max} aliases", line)
         target = self.anchors.get(event.anchor)
         if target is None or target.is_open:
-            raise _RefusedError(ProblemCode.SYNTAX, f"alias {quoted(event.anchor)} refers to nothing that is complete here", line)
+            raise RefusedError(ProblemCode.SYNTAX, f"alias {quoted(event.anchor)} refers to nothing that is complete here", line)
         self.weigh(target.weight, target.height, line)
         self.add(target)
         self.carry(target)
@@ -250,9 +240,9 @@ def _compose(text: str, documents_max: int, limits: Limits) -> list[_Node]:
             composer.anchors.clear()
             if len(composer.roots) == documents_max:
                 expected = "one document" if documents_max == 1 else f"at most {documents_max} documents"
-                raise _RefusedError(ProblemCode.LIMIT, f"expected {expected}", event.start_mark.line)
+                raise RefusedError(ProblemCode.LIMIT, f"expected {expected}", event.start_mark.line)
     if not composer.roots:
-        raise _RefusedError(ProblemCode.SYNTAX, "is empty", 0)
+        raise RefusedError(ProblemCode.SYNTAX, "is empty", 0)
     return composer.roots
 
 
@@ -265,58 +255,4 @@ def _refuse_tag(event: Any, line: int) -> None:
     tag = event.tag
     if tag is None or (tag in _TEXT_TAGS and isinstance(event, yaml.ScalarEvent)):
         return
-    raise _RefusedError(ProblemCode.SYNTAX, f"tag {quoted(tag)} is not allowed", line)
-
-
-_CONSTANTS: dict[str, bool | None] = {
-    "": None,
-    "~": None,
-    "null": None,
-    "Null": None,
-    "NULL": None,
-    "true": True,
-    "True": True,
-    "TRUE": True,
-    "false": False,
-    "False": False,
-    "FALSE": False,
-}
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
-_NUMBER_STARTS = frozenset("0123456789.+-")
-
-
-def _scalar(event: Any, line: int, limits: Limits) -> Any:
-    text: str = event.value
-    if event.style or event.tag is not None:
-        return text
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if text[0] not in _NUMBER_STARTS:
-        return text
-    return _number(text, line, limits)
-
-
-def _number(text: str, line: int, limits: Limits) -> Any:
-    if _INTEGER.fullmatch(text):
-        return int(_bounded(text, line, limits))
-    if _FLOAT.fullmatch(text):
-        return float(_bounded(text, line, limits))
-    if _HEXADECIMAL.fullmatch(text):
-        return int(_bounded(text, line, limits), 16)
-    if _OCTAL.fullmatch(text):
-        return int(_bounded(text, line, limits), 0)
-    if _INFINITE.fullmatch(text):
-        return float(text.replace(".", ""))
-    if text in (".nan", ".NaN", ".NAN"):
-        return float("nan")
-    return text
-
-
-def _bounded(text: str, line: int, limits: Limits) -> str:
-    if len(text) > limits.number_digits_max:
-        raise _RefusedError(ProblemCode.LIMIT, f"a number has more than {limits.number_digits_max} digits", line)
-    return text
+    raise RefusedError(ProblemCode.SYNTAX, f"tag {quoted(tag)} is not allowed", line)

@@ -19,6 +19,7 @@ from domain_adapters.errors import PortError
 from domain_adapters.port import Port
 from gateway.catalog.change import Change, changed
 from gateway.catalog.snapshot import tolerant_snapshot_of
+from gateway.contracts_copy import ContractsCopy
 from gateway.engine.budget import Bounds
 from gateway.engine.current import Current
 from gateway.engine.engine import Engine
@@ -58,10 +59,13 @@ def build(settings: Settings, *, metrics: Metrics | None = None, clock: Clock = 
     """
     with _without_collector():
         policy = load_policy(settings.policy_file)
-        reading = read_catalog(settings.catalog_dir, policy)
+        copy = ContractsCopy(settings, policy)
+        reading = read_catalog(settings.catalog_dir, policy, judged=copy.judged)
+        event("contracts_read", contracts=len(reading.contracts), unchanged=copy.judged.reused)
         for problem in reading.problems:
             event("contract_left_out", problem=str(problem))
-        return Service(settings, policy, reading, metrics=metrics or Metrics(products_max=settings.observe.products_max), clock=clock)
+        metrics = metrics or Metrics(products_max=settings.observe.products_max)
+        return Service(settings, policy, reading, metrics=metrics, clock=clock, keep=copy.keep)
 
 
 def _log_finding(product: str, owner: str, finding: str) -> None:
@@ -83,7 +87,18 @@ def _without_collector() -> Iterator[None]:
 class Service:
     """A gateway over the ports of its settings. ``answerer``: what HTTP asks."""
 
-    def __init__(self, settings: Settings, policy: MeshPolicy, reading: CatalogReading, *, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        policy: MeshPolicy,
+        reading: CatalogReading,
+        *,
+        metrics: Metrics,
+        clock: Clock,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``keep``: run once beside the loop when the background work begins."""
+        self._keep = keep
         self.settings = settings
         self.policy = policy
         self.reading = reading
@@ -152,6 +167,7 @@ class Service:
         """Begin probing ports and polling their SLOs."""
         self._background = [asyncio.create_task(it) for it in (self._probe_forever(), self.upkeep.run(), self._tidy_forever())]
         self._background.append(asyncio.create_task(self.alerts.run()))
+        self._background.append(asyncio.create_task(asyncio.to_thread(self._keep)))
         if self._meters is not None:
             self._background.append(asyncio.create_task(self._show_forever(self._meters)))
 

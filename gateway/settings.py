@@ -272,6 +272,11 @@ class CacheSettings(Section):
     executables_max_bytes: Positive = Field(64 * 1024 * 1024, description="Compiled operations, by measured size.")
     views_max: Positive = Field(1_000, description="Views, and ruling sets by decision key.")
     fragments_max_bytes: Positive = Field(32 * 1024 * 1024, description="Encoded parts of introspection and SDL.")
+    contracts_dir: Path | Literal["off"] = Field(
+        Path("~/.cache/meshgate"),
+        description="Folder for a sealed copy of the contracts as judged, from 100 on, so that the next start judges only what changed. "
+        "`off`, or without `secret`: none is kept.",
+    )
 
 
 class ObserveSettings(Section):
@@ -347,9 +352,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: cannot be read ({error.strerror or type(error).__name__})"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path}: is not valid TOML: {error}"]) from None
-    for name in ("catalog_dir", "policy_file"):
-        if isinstance(tree.get(name), str):
-            tree[name] = path.parent / tree[name]
+    for section, name in ((tree, "catalog_dir"), (tree, "policy_file"), (tree.get("cache"), "contracts_dir")):
+        if isinstance(section, dict) and isinstance(section.get(name), str) and section[name] != "off":
+            section[name] = path.parent / Path(section[name]).expanduser()
     return tree
 
 

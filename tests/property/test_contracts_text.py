@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from contracts import ContractInvalidError, MeshPolicy, PolicyInvalidError, Problem, load_policy, parse_contract, parse_policy
 from contracts.durations import duration_text, parse_duration
 from contracts.objectives import parse_ratio, parse_time_objective
-from contracts.yaml_source import read_yaml
+from contracts.yaml_source import Limits, Source, read_documents, read_yaml
 from tests.conftest import within
 from tests.unit.contracts.test_load import EVERYTHING
 from tests.unit.contracts.written import AVRO, POLICY, text
@@ -128,6 +129,29 @@ def changed(data: Any, path: tuple[Any, ...], value: Any, *, removed: bool = Fal
         place[path[-1]] = value
     # JSON is YAML, but for the names of the numbers that are none.
     return json.dumps(copy).replace("-Infinity", "-.inf").replace("Infinity", ".inf").replace("NaN", ".nan")
+
+
+SMALL = Limits(bytes_max=600, nodes_max=20, depth_max=4, aliases_max=2, number_digits_max=8)
+
+
+def told(read: Callable[[], Source]) -> tuple[str, list[int]]:
+    try:
+        source = read()
+    except ContractInvalidError as error:
+        return str(error), []
+    return repr(source.data), [source.line_of(path) for path in ((), *places(source.data))]
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "k: ", "[1, ", "{a: ", "null", "1e3", "0x1f", "123456789", '""']), max_size=30).map("".join)
+    | st.builds(lambda path, value: changed(PARSED, path, value), st.sampled_from(PLACES), VALUES)
+    | st.binary(max_size=40),
+    st.sampled_from([SMALL, Limits()]),
+)
+@settings(max_examples=600, deadline=None)
+def test_one_document_is_read_or_refused_as_the_first_of_many_is_with_the_same_lines(document: str | bytes, limits: Limits) -> None:
+    one = told(lambda: read_yaml(document, "f", limits=limits))
+    assert one == told(lambda: read_documents(document, "f", documents_max=1, limits=limits)[0])
 
 
 @given(st.sampled_from(PLACES), VALUES)

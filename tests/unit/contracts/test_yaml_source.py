@@ -80,6 +80,11 @@ def test_every_value_knows_its_line() -> None:
     assert source.line_of(("f",)) == 7
 
 
+def test_a_document_read_without_its_lines_knows_them_when_asked() -> None:
+    source = read_yaml("a:\n  - x\n  - {b: 1,\n     c: 2}\n", "f.yaml")
+    assert [source.line_of(path) for path in ((), ("a", 1, "c"), ("a", 0), ("a",))] == [1, 4, 2, 1]
+
+
 def test_a_missing_value_has_the_line_of_what_would_hold_it() -> None:
     source = read_yaml("a:\n  b:\n    - 1\n", "f.yaml")
     assert source.line_of(("a", "x", "y")) == 1

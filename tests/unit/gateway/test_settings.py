@@ -47,6 +47,19 @@ def test_paths_in_the_file_count_from_its_folder(tmp_path: Path) -> None:
     assert load(file, {"MESHGATE_CATALOG_DIR": "here"}).catalog_dir == Path("here")
 
 
+def test_the_folder_of_copies_counts_from_the_file_or_the_home_unless_it_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    for written, meant in (
+        ("copies", tmp_path / "copies"),
+        ("/var/copies", Path("/var/copies")),
+        ("~/x", Path("/home/ann/x")),
+        ("off", "off"),
+    ):
+        (tmp_path / "meshgate.toml").write_text(f'[cache]\ncontracts_dir = "{written}"\n')
+        assert load(tmp_path / "meshgate.toml", {}).cache.contracts_dir == meant
+    assert load(None, {"MESHGATE_CACHE__CONTRACTS_DIR": "off"}).cache.contracts_dir == "off"
+
+
 def test_lists_in_the_environment_are_separated_by_commas() -> None:
     assert load(environment={"MESHGATE_HTTP__CORS_ORIGINS": "https://a, https://b"}).http.cors_origins == ("https://a", "https://b")
 
