@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -70,7 +71,7 @@ class Among:
     """
 
     columns: tuple[str, ...]
-    values: frozenset[tuple[Any, ...]]
+    values: AbstractSet[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def _comparison(cell: Callable[[Any], Any], op: Operator, value: Any) -> Test:
     return lambda row: None if (found := cell(row)) is None else holds(found, value)
 
 
-def _membership(cells: tuple[Callable[[Any], Any], ...], values: frozenset[tuple[Any, ...]]) -> Test:
+def _membership(cells: tuple[Callable[[Any], Any], ...], values: AbstractSet[tuple[Any, ...]]) -> Test:
     def test(row: Any) -> bool | None:
         key = tuple([cell(row) for cell in cells])
         return None if None in key else key in values

@@ -6,7 +6,7 @@ depend on the operation alone, but for chunking.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from gateway.engine.reading.partners import Key, beyond, count_partners, place_o
 from gateway.engine.reading.ports import Ports
 from gateway.engine.relating.parents import Parents, encoded, grouped, key_of, lookup_reader
 from gateway.engine.relating.semijoins import Semijoins
-from gateway.engine.relating.sifting import sifted
+from gateway.engine.relating.sifting import Each, sifted, sifted_each
 from gateway.engine.tasks import both, in_turns, together
 from gateway.engine.totals.connections import Totals
 from gateway.errors import GatewayError
@@ -73,7 +73,7 @@ class Run:
     semijoins: Semijoins = field(init=False)
 
     def __post_init__(self) -> None:
-        self.semijoins = Semijoins(self.open, self.findings)
+        self.semijoins = Semijoins(self.open, self.findings, self.bound)
         self.totals = Totals(self.open, self.bound, self.executable.rulings, self.cursors, self.findings, self.semijoins)
 
     async def data(self) -> Any:
@@ -91,6 +91,7 @@ class Run:
                 case _:
                     values.append(member)
         self.findings.close()
+        await self.semijoins.let_go()
         return self.executable.output(*values)
 
     async def _root(self, step: ConnectionStep | KeyStep) -> Any:
@@ -230,15 +231,17 @@ class Run:
         order = full_order(step.product, asked.order)
         if (asked.order or step.cursors) and not step.product.primary_key:
             raise pages.cannot("sort or page partners, because the product has no primary key", "Leave orderBy and cursors out")
-        if step.links and not step.is_bare:
-            asked = await self.semijoins.resolved(step, asked, (_names(step), tuple(parents.keys)))
-        read = ports.do(
-            Use.LOOKUP,
-            lambda pages, asked: self._partners(step, pages, parents.keys, asked, order),
-            asked,
-            keys=_names(step),
-            per_key=not step.is_bare,
-        )
+
+        def partners(asked: Asked) -> Coroutine[Any, Any, Each]:
+            return ports.do(
+                Use.LOOKUP,
+                lambda pages, asked: self._partners(step, pages, parents.keys, asked, order),
+                asked,
+                keys=_names(step),
+                per_key=not step.is_bare,
+            )
+
+        read = partners(asked) if not step.links or step.is_bare else self._filtered(step, asked, parents, order, partners)
         (fetched, counted), parts = await both(read, self.totals.per_parent(step, parents.keys)) if step.totals else (await read, [])
         self.findings.note(step.product, fetched)
         counts = counted if isinstance(counted, dict) else None
@@ -282,6 +285,15 @@ class Run:
             found.update(zip(lookups, self._objects(step, lists, fetched), strict=True))
         return found
 
+    async def _filtered(
+        self, step: ConnectionStep, asked: Asked, parents: Parents, order: tuple[Order, ...], read: Callable[[Asked], Awaitable[Each]]
+    ) -> Each:
+        of = _names(step), tuple(parents.keys)
+        known = await self.semijoins.partly(step, asked, of)
+        if known.open:
+            return await sifted_each(step, asked, self.semijoins, known, parents=of, order=order, read=read)
+        return await read(replace(asked, where=known.rest))
+
     def _opened(self, bound: Bound, parents: Parents) -> Asked:
         if bound.after is None:
             return bound.asked
@@ -293,9 +305,7 @@ class Run:
             )
         return open_place(bound, self.cursors, encoded(parents.keys[0]))
 
-    async def _partners(
-        self, step: ConnectionStep, pages: Pages, keys: list[Key], asked: Asked, order: tuple[Order, ...]
-    ) -> tuple[Fetched, dict[Key, int] | GatewayError]:
+    async def _partners(self, step: ConnectionStep, pages: Pages, keys: list[Key], asked: Asked, order: tuple[Order, ...]) -> Each:
         """Read the lists of all parents, and count them where the rows read do not tell: an error where that fails."""
         columns = _names(step)
         if step.is_bare:

@@ -68,6 +68,8 @@ async def begin(case: Case, run: Run, form: Form, board: Board) -> Begun:
     write_with = await writer_of(form, flat)
     # Groups are all there before the first is written, and then it is known what they were formed by.
     groups = None if flat.groups is None else await run.totals.groups(flat.groups)
+    if groups is not None:
+        await run.semijoins.let_go()
     read = with_partners(case.executable.products, run.totals.read)
     products = tuple(id_ for id_, _ in read)
     about = {"mesh.slo": board.block(read), "mesh.masked": case.executable.masked, "mesh.denied": case.executable.denied}
@@ -106,6 +108,7 @@ async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[byt
                 yield piece
             # Pages may come at once: other requests get their turn between batches all the same.
             await asyncio.sleep(0)
+    await run.semijoins.let_go()
     run.findings.close()
     yield head + writer.end(End(count, has_next, run.findings.errors))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,76 +11,14 @@ import pytest
 
 from contracts.fields import Kind, Scalar
 from contracts.masks import Mask, MaskKind
-from contracts.model import Contract, FieldClassification, Grant, Visibility
-from contracts.predicates import Compare, Operator, compile_test
-from domain_adapters.port import Capabilities, Read
-from gateway.engine.budget import Bounds
+from contracts.model import FieldClassification, Grant, Visibility
+from contracts.predicates import Compare, Operator
 from gateway.exchange import Form, Frame, Question, Stream
 
-from .lying import LEVEL_0, LEVEL_1, STRING, Lying, Mesh, analyst, contract, link, page
+from .lying import LEVEL_0, STRING, Lying, Mesh, analyst, contract, link, page
+from .purchases import FEW, INT, MASKED, ORDERS, PEOPLE, TO_PERSON, bought, few, held, ids, orders_of, people, people_of
 
 HIDDEN = FieldClassification(tags=("pii",), mask=Mask(MaskKind.REDACT), visibility=Visibility.HIDDEN)
-MASKED = FieldClassification(tags=("pii",), mask=Mask(MaskKind.REDACT))
-INT = Scalar(Kind.INT)
-
-
-def held(rows: list[dict[str, Any]], capabilities: Capabilities = LEVEL_1, *, ignores_where: bool = False) -> Lying:
-    """A port that does what it is asked, in the plainest way."""
-
-    def answer(read: Read) -> bytes:
-        found = rows
-        if read.where is not None and not ignores_where:
-            test = compile_test(read.where, lambda name: lambda row: row.get(name))
-            found = [row for row in found if test(row) is True]
-        if read.keys is not None:
-            wanted = set(read.keys.values)
-            found = [row for row in found if tuple(row.get(name) for name in read.keys.columns) in wanted]
-        if read.aggregates:
-            counts = Counter(tuple(row.get(it.column) for it in read.group_by) for row in found)
-            keys = sorted(counts, key=repr) if read.group_by else [()]
-            start = int(read.cursor or 0)
-            end = start + min(read.limit or 1_000, capabilities.page_max)
-            groups = [{"key": list(key), "values": {it.name: counts[key] for it in read.aggregates}} for key in keys[start:end]]
-            return page([], str(end) if end < len(keys) else None, groups=groups)
-        for term in reversed(read.order_by):
-            found = sorted(found, key=lambda row: (row.get(term.column) is None, row.get(term.column)), reverse=term.descending)
-        start = int(read.cursor or 0)
-        end = start + min(read.limit or capabilities.page_max, capabilities.page_max)
-        return page(found[start:end], str(end) if end < len(found) else None, count=len(found))
-
-    return Lying(answer, capabilities)
-
-
-def people(number: int) -> list[dict[str, Any]]:
-    return [{"id": f"c{at}", "mail": f"p{at}@example.com", "land": "DE" if at % 2 else "FR"} for at in range(number)]
-
-
-def bought(pairs: Iterable[tuple[str, str | None]]) -> list[dict[str, Any]]:
-    return [{"id": id_, "person_id": person, "size": at} for at, (id_, person) in enumerate(pairs)]
-
-
-def orders_of(*links: Any, person_id: Scalar = STRING) -> Contract:
-    return contract("orders", {"id": STRING, "person_id": person_id, "size": INT}, links=links)
-
-
-def people_of(**changes: Any) -> Contract:
-    given = {"classified": {"mail": MASKED}} | changes
-    return contract("people", {"id": STRING, "mail": STRING, "land": STRING}, **given)
-
-
-TO_PERSON = link("person", "shop/people", {"person_id": "id"}, inverse="orders")
-ORDERS, PEOPLE = orders_of(TO_PERSON), people_of()
-FEW = bought([("o1", "c1"), ("o2", "c2"), ("o3", None), ("o4", "c99"), ("o5", "c1")])
-
-
-def few(**changes: Any) -> tuple[Mesh, Lying, Lying]:
-    orders, persons = held(FEW), held(people(4))
-    return Mesh((ORDERS, orders), (PEOPLE, persons), **changes), orders, persons
-
-
-def ids(answer: Any, name: str = "orders") -> list[str]:
-    assert answer.errors == [], answer.body
-    return [it["id"] for it in answer.data["shop"][name]["nodes"]]
 
 
 # -- what it means ---------------------------------------------------------------------------------------------------------
@@ -238,80 +174,6 @@ async def test_a_cursor_belongs_to_the_condition_and_to_the_rules_that_its_partn
 # -- what it may cost ------------------------------------------------------------------------------------------------------
 
 
-async def test_more_keys_than_may_be_passed_on_are_found_from_the_side_that_has_fewer() -> None:
-    many, page_max = people(3_000), replace(LEVEL_1, page_max=100)
-    orders, persons = held(FEW), held(many, page_max)
-    mesh = Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=500))
-    assert ids(await mesh.ask("{ shop { orders(where: {person: {}}) { nodes { id } } } }")) == ["o1", "o2", "o4", "o5"]
-    # One page of the people shows that they are many; the orders' four keys are then looked up among them.
-    assert (len(orders.asked), len(persons.asked)) == (2, 2)
-    assert [read.keys.values for read in persons.asked if read.keys] == [(("c1",), ("c2",), ("c99",))]
-
-
-async def test_no_rows_have_no_partners_to_look_up() -> None:
-    orders, persons = held(FEW), held(people(3_000), replace(LEVEL_1, page_max=100))
-    mesh = Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=500))
-    answer = await mesh.ask("{ shop { orders(where: {person: {}, size: {gt: 99}}) { nodes { id } totalCount aggregate { count } } } }")
-    assert answer.errors == []
-    assert answer.data["shop"]["orders"] == {"nodes": [], "totalCount": 0, "aggregate": {"count": 0}}
-    assert (len(orders.asked), len(persons.asked)) == (1, 1)
-
-
-async def test_nested_lists_are_found_from_their_own_side_as_well() -> None:
-    orders, persons = held(FEW), held(people(3_000), replace(LEVEL_1, page_max=100))
-    mesh = Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=500))
-    text = """{ shop { people(first: 4) { nodes { id
-      orders(where: {person: {land: {eq: "DE"}}}) { nodes { id } totalCount aggregate { count } } } } } }"""
-    answer = await mesh.ask(text)
-    assert answer.errors == []
-    found = {it["id"]: [one["id"] for one in it["orders"]["nodes"]] for it in answer.data["shop"]["people"]["nodes"]}
-    assert found == {"c0": [], "c1": ["o1", "o5"], "c10": [], "c100": []}
-
-
-def large() -> tuple[Mesh, Lying, Lying]:
-    able = replace(LEVEL_1, page_max=100)
-    orders = held(bought((f"o{at:04}", f"c{at}") for at in range(5_000)), able)
-    persons = held(people(5_000), able)
-    return Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=700)), orders, persons
-
-
-async def test_a_page_is_filled_by_looking_up_its_rows_partners_where_both_sides_have_too_many_keys() -> None:
-    mesh, orders, persons = large()
-    text = """query ($w: ShopOrdersWhere, $after: String) { shop { orders(where: $w, first: 2, after: $after, orderBy: [{id: ASC}]) {
-      nodes { id } pageInfo { hasNextPage endCursor } } } }"""
-    where = {"person": {"land": {"eq": "DE"}}, "size": {"gte": 10}}
-    first = await mesh.ask(text, {"w": where})
-    assert ids(first) == ["o0011", "o0013"]
-    info = first.data["shop"]["orders"]["pageInfo"]
-    assert info["hasNextPage"] is True
-    # From either side eight pages tell that there are too many; then the list is read on and its rows' partners looked up.
-    assert len(orders.asked) + len(persons.asked) < 2 * 8 + 5 + 5
-    assert ids(await mesh.ask(text, {"w": where, "after": info["endCursor"]})) == ["o0015", "o0017"]
-    negated = {"not": {"person": {"land": {"eq": "DE"}}}}
-    assert ids(await mesh.ask(text, {"w": negated})) == ["o0000", "o0002"]
-    either = {"or": [{"id": {"eq": "o0007"}}, {"person": {"orders": {"some": {"size": {"in": [3, 9]}}}}}]}
-    assert ids(await mesh.ask(text, {"w": either}))[:1] == ["o0003"]
-
-
-async def test_a_page_filled_so_has_cursors_that_lead_on() -> None:
-    mesh, _, _ = large()
-    text = "query ($after: String) { shop { orders(where: {person: {}}, first: 2, after: $after) { edges { cursor node { id } } } } }"
-    first = await mesh.ask(text)
-    edges = first.data["shop"]["orders"]["edges"]
-    second = await mesh.ask(text, {"after": edges[0]["cursor"]})
-    assert [it["node"]["id"] for it in second.data["shop"]["orders"]["edges"]] == ["o0001", "o0002"]
-
-
-async def test_a_page_that_would_need_the_whole_list_for_every_page_is_not_filled_so() -> None:
-    able = replace(LEVEL_0, page_max=500, keys=True, key_columns=frozenset({("id",)}))
-    orders, persons = held(bought((f"o{at:04}", f"c{at}") for at in range(2_000)), able), held(people(2_000), able)
-    mesh = Mesh((ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=700))
-    answer = await mesh.ask("{ shop { orders(where: {person: {}}, orderBy: [{size: DESC}]) { nodes { id } } } }")
-    assert answer.codes == ["LIMIT_EXCEEDED"]
-    # In the endpoint's own order it is.
-    assert ids(await mesh.ask("{ shop { orders(where: {person: {}}, first: 2) { nodes { id } } } }")) == ["o0000", "o0001"]
-
-
 async def test_a_streamed_form_is_filtered_the_same() -> None:
     mesh, _, persons = few()
     frame = Frame(analyst(), asyncio.get_running_loop().time() + 20, "r")
@@ -322,57 +184,6 @@ async def test_a_streamed_form_is_filtered_the_same() -> None:
     assert body.replace(b'"', b"").split() == [b"id", b"o1", b"o5"]
     assert stream.products == ("shop/orders", "shop/people")
     assert len(persons.asked) == 1
-
-
-async def test_what_needs_all_of_too_many_keys_is_refused_by_the_limits_name_after_bounded_reads() -> None:
-    mesh, orders, persons = large()
-    text = "{ shop { orders(where: {person: {}}) { nodes { id } totalCount aggregate { count } } people(first: 1) { nodes { id } } } }"
-    answer = await mesh.ask(text)
-    assert [(it["path"][-1], it["extensions"]["limit"]) for it in answer.errors] == [("aggregate", "keys_max"), ("totalCount", "keys_max")]
-    assert "Narrow" in answer.errors[0]["extensions"]["hint"]
-    assert len(answer.data["shop"]["orders"]["nodes"]) == 20
-    assert answer.data["shop"]["orders"]["totalCount"] is answer.data["shop"]["orders"]["aggregate"] is None
-    assert answer.data["shop"]["people"]["nodes"]
-    assert len(orders.asked) + len(persons.asked) < 2 * 8 + 5 + 5 + 2
-
-
-async def test_rows_that_are_too_far_to_find_are_refused_by_the_limits_name_after_bounded_reads() -> None:
-    mesh, orders, persons = large()
-    for where in (
-        '{person: {land: {ne: "XX"}}, not: {person: {land: {ne: "XX"}}}}',
-        '{person: {land: {in: ["DE", "FR"]}, id: {gt: "c1"}, orders: {none: {size: {gte: 0}}}}}',
-    ):
-        orders.asked.clear()
-        persons.asked.clear()
-        answer = await mesh.ask(f"{{ shop {{ orders(where: {where}) {{ nodes {{ id }} }} }} }}")
-        assert answer.errors[0]["extensions"]["limit"] == "keys_max"
-        assert answer.data["shop"]["orders"] is None
-        assert len(orders.asked) + len(persons.asked) < 3 * 8 + 10 + 10
-
-
-async def test_a_few_rows_are_followed_along_two_relationships_that_lead_through_too_many_keys() -> None:
-    able = replace(LEVEL_1, page_max=100)
-    paid = contract("payments", {"id": STRING, "order_id": STRING}, links=(link("order", "shop/orders", {"order_id": "id"}),))
-    payments = held([{"id": "p1", "order_id": "o0001"}, {"id": "p2", "order_id": "o0002"}, {"id": "p3", "order_id": None}])
-    orders = held(bought((f"o{at:04}", f"c{at}") for at in range(5_000)), able)
-    persons = held(people(5_000), able)
-    mesh = Mesh((paid, payments), (ORDERS, orders), (PEOPLE, persons), bounds=Bounds(keys_max=700))
-    text = '{ shop { payments(where: {order: {person: {land: {eq: "DE"}}}}) { nodes { id } totalCount aggregate { count } } } }'
-    answer = await mesh.ask(text)
-    assert ids(answer, "payments") == ["p1"]
-    assert answer.data["shop"]["payments"]["totalCount"] == answer.data["shop"]["payments"]["aggregate"]["count"] == 1
-
-
-async def test_what_cannot_be_scanned_is_refused_with_the_remedy() -> None:
-    able = replace(LEVEL_0, page_max=50)
-    mesh = Mesh(
-        (ORDERS, held(bought((f"o{at}", f"c{at}") for at in range(900)), able)),
-        (PEOPLE, held(people(900), able)),
-        bounds=Bounds(scan_rows_max=200),
-    )
-    answer = await mesh.ask('{ shop { orders(where: {person: {land: {eq: "DE"}}}) { nodes { id } } } }')
-    assert answer.codes == ["PORT_CANNOT"]
-    assert "ask shop@example.com for a level 1 port" in answer.errors[0]["extensions"]["hint"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ A bound ``where`` holds a link in the place of a value, as a row rule holds a cl
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ from domain_adapters.values import emitter_of, parser_of
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import LinkStep
 
-__all__ = ["Key", "Link", "as_own_keys", "columns_in", "filled", "link_of", "links_of", "shape_of_links", "weakened"]
+__all__ = ["Key", "Link", "as_own_keys", "columns_in", "filled", "link_of", "links_below", "links_of", "shape_of_links", "weakened"]
 
 Key = tuple[Any, ...]
 
@@ -59,6 +60,13 @@ def links_of(predicate: Predicate) -> Iterator[Link]:
             yield from links_of(part)
 
 
+def links_below(predicate: Predicate) -> Iterator[Link]:
+    """List the links of a condition, those inside links too."""
+    for link in links_of(predicate):
+        yield link
+        yield from links_below(link.where)
+
+
 def columns_in(predicate: Predicate) -> frozenset[str]:
     """Name every own column that the condition reads, those of its links' keys included."""
     match predicate:
@@ -81,7 +89,7 @@ def shape_of_links(predicate: Predicate) -> tuple[int, int]:
 
 
 def filled(predicate: Predicate, keys: Mapping[Link, Collection[Key]]) -> Predicate:
-    """Put keys in the place of all links."""
+    """Put keys in the place of all links; those in a set are for no port to be told of, but every row is tested."""
     return _replaced(predicate, lambda link, positive: _is_among(link, keys[link], positive=positive), positive=True)
 
 
@@ -114,9 +122,12 @@ def _is_among(link: Link, keys: Collection[Key], *, positive: bool) -> Predicate
     columns = link.own_columns
     if not keys:
         return FALSE
-    if len(columns) == 1:
-        among: Predicate = Compare(columns[0], Operator.IN, tuple(value for (value,) in keys))
+    if isinstance(keys, AbstractSet):
+        among: Predicate = Among(columns, keys)
         narrower: list[Predicate] = []
+    elif len(columns) == 1:
+        among = Compare(columns[0], Operator.IN, tuple(value for (value,) in keys))
+        narrower = []
     else:
         among = Among(columns, frozenset(keys))
         # What a port can apply, if only it lets no row fall that the whole would keep.

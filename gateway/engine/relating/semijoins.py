@@ -2,41 +2,43 @@
 
 *Inner first*: the keys of the partners that match, read under their own row rules. *Outer first*: the keys of the rows that all other
 conditions leave, then which of them have a partner that matches, in chunks. Which of the two is found by reading a page of each; either
-is bounded by ``keys_max`` and the scan budget. Rejects with LIMIT_EXCEEDED where both meet more keys, and what reading rejects.
+is bounded by ``keys_max``, so that ports can be told of all of them. *By heart*: where both have more keys, all of one side are held here,
+and every row is tested here; bounded by the scan budget, which the links of an operation share. Rejects with LIMIT_EXCEEDED where both
+meet more than that, and what reading rejects.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from contracts.model import Use
-from contracts.predicates import FALSE, TRUE, Predicate
-from domain_adapters.port import Aggregate, GroupBy, Read
-from domain_adapters.values import parser_of
+from contracts.predicates import Predicate
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import Step
 from gateway.engine.asking.asked import Asked, Fetched
-from gateway.engine.asking.links import Key, Link, as_own_keys, columns_in, filled, links_of, weakened
-from gateway.engine.decoding.decode import Page
+from gateway.engine.asking.links import Key, Link, as_own_keys, columns_in, filled, links_below, links_of, weakened
 from gateway.engine.reading.findings import Findings
-from gateway.engine.reading.pages import Pages, Walk
+from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import read_partners
 from gateway.engine.reading.ports import Ports
-from gateway.engine.reading.pushdown import can_push
-from gateway.engine.tasks import together
+from gateway.engine.relating.keys import Keys, keys_in
+from gateway.engine.tasks import in_turns, let_go, together
 from gateway.errors import GatewayError
 
-__all__ = ["Partly", "Semijoins"]
+__all__ = ["AT_ROOT", "TOO_MUCH", "Parents", "Partly", "Semijoins"]
 
 _PROBE_PAGES = 1
-_COUNT = Aggregate("count", None, "n")
-
+_KEYS_AT_ONCE = 2_000
+TOO_MUCH = ("LIMIT_EXCEEDED", "PORT_CANNOT")
+"""Codes of what is refused for its size."""
+T = TypeVar("T")
 
 Parents = tuple[tuple[str, ...], tuple[Key, ...]]
-_AT_ROOT: Parents = ((), ())
+"""Whose lists are asked for: key columns and keys."""
+AT_ROOT: Parents = ((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,54 +65,55 @@ class Semijoins:
 
     open: Callable[[Step], Ports]
     findings: Findings
-    _inner: dict[Link, _Inner] = field(default_factory=dict)
-    _known: dict[Any, Partly | GatewayError] = field(default_factory=dict)
-    _locks: dict[Any, asyncio.Lock] = field(default_factory=dict)
+    bound: Mapping[tuple[str, ...], Any]
+    _found: dict[Hashable, Any] = field(default_factory=dict)
+    _locks: dict[Hashable, asyncio.Lock] = field(default_factory=dict)
+    _by_heart: list[set[Key]] = field(default_factory=list)
+    _read_whole: list[Keys] = field(default_factory=list)
 
-    async def resolved(self, step: Step, asked: Asked, parents: Parents = _AT_ROOT) -> Asked:
-        """Give a question without links. ``parents``: whose lists are asked for, key columns and keys; none at the root.
+    async def resolved(self, step: Step, asked: Asked, parents: Parents = AT_ROOT) -> Asked:
+        """Give a question without links: by heart where there are too many keys for anything else.
 
         **Raises** `GatewayError` LIMIT_EXCEEDED, PORT_CANNOT where a link cannot be resolved.
         """
         known = await self.partly(step, asked, parents)
-        if known.open:
-            raise self.refusal_of(known)
-        return replace(asked, where=known.rest)
+        if not known.open:
+            return replace(asked, where=known.rest)
+        place = ("by heart", step.product.id, asked.where, asked.since, parents)
+        where: Predicate = await self._once(place, lambda: self._wholly(step, asked, known, parents))
+        return replace(asked, where=where)
 
     def refusal_of(self, known: Partly) -> GatewayError:
-        """Say why a condition with open links cannot be resolved."""
+        """Say why a condition with open links cannot be told to a port."""
         return _again(next(iter(known.open.values())))
 
-    async def partly(self, step: Step, asked: Asked, parents: Parents = _AT_ROOT) -> Partly:
+    async def let_go(self) -> None:
+        """Forget all keys that were learnt by heart, in turns with others. Nothing may be read any more."""
+        while self._by_heart:
+            await let_go(self._by_heart.pop())
+        while self._read_whole:
+            await self._read_whole.pop().let_go()
+
+    async def partly(self, step: Step, asked: Asked, parents: Parents = AT_ROOT) -> Partly:
         """Find out what can be known of a question's condition before its rows are."""
         if next(links_of(asked.where), None) is None:
             return Partly(asked.where)
-        place = (step.product.id, asked.where, asked.since, parents)
         # Totals and rows of one list ask side by side, mostly the same: what one finds the other has.
-        async with self._locks.setdefault(place, asyncio.Lock()):
-            found = self._known.get(place)
-            if found is None:
-                try:
-                    found = await self._partly(step, asked, parents)
-                except GatewayError as error:
-                    found = error
-                self._known[place] = found
-        if isinstance(found, GatewayError):
-            raise _again(found)
-        return found
+        place = (step.product.id, asked.where, asked.since, parents)
+        return await self._once(place, lambda: self._partly(step, asked, parents))
 
     async def kept(self, pages: Pages, rows: list[Any], known: Partly) -> list[Any]:
         """Keep those rows that satisfy a condition with open links: by looking up the partners of these rows."""
         keys = dict(known.found)
         for link in known.open:
-            own = _keys_in(pages, link.own_columns, rows)
+            own = keys_in(pages, link.own_columns, rows)
             keys[link] = as_own_keys(link, await self._among(link, own), pages.product)
         passes = pages.cells.passes(filled(known.where, keys))
         return rows if passes is None else list(filter(passes, rows))
 
     async def _partly(self, step: Step, asked: Asked, parents: Parents) -> Partly:
         links = list(dict.fromkeys(links_of(asked.where)))
-        begun = await together([self._begun(link) for link in links])
+        begun = await together([self._inner(link) for link in links])
         found = {link: it.keys.owned(link, step.product) for link, it in zip(links, begun, strict=True) if it.keys and it.keys.is_whole}
         refused: dict[Link, GatewayError] = {}
         for link, inner in zip(links, begun, strict=True):
@@ -119,37 +122,37 @@ class Semijoins:
                 try:
                     found[link] = await self._met(step, rest, link, inner, parents)
                 except GatewayError as error:
-                    if error.code.name not in ("LIMIT_EXCEEDED", "PORT_CANNOT"):
+                    if error.code.name not in TOO_MUCH:
                         raise
                     refused[link] = error
         return Partly(asked.where, found, refused)
 
+    async def _inner(self, link: Link) -> _Inner:
+        return await self._once(link, lambda: self._begun(link))
+
     async def _begun(self, link: Link) -> _Inner:
         """Read the first of the partners that match."""
-        async with self._locks.setdefault(link, asyncio.Lock()):
-            if (found := self._inner.get(link)) is None:
-                known = Partly(link.where)
-                if next(links_of(link.where), None) is not None:
-                    known = await self._partly(link.step, Asked(where=link.where), _AT_ROOT)
-                keys = None
-                if not known.open:
-                    keys = _Keys(self.open(link.step), link.target_columns, Asked(where=known.rest), self.findings)
-                    await keys.read(pages=_PROBE_PAGES)
-                found = self._inner[link] = _Inner(known, keys)
-            return found
+        known = Partly(link.where)
+        if next(links_of(link.where), None) is not None:
+            known = await self._partly(link.step, Asked(where=link.where), AT_ROOT)
+        keys = None
+        if not known.open:
+            keys = Keys(self.open(link.step), link.target_columns, Asked(where=known.rest), self.findings)
+            await keys.read(pages=_PROBE_PAGES)
+        return _Inner(known, keys)
 
     async def _met(self, step: Step, rest: Asked, link: Link, inner: _Inner, parents: Parents) -> list[Key]:
         """Find the keys that rows and partners share, from the side that has fewer."""
         product = step.product
-        ports = self.open(replace(step, columns=frozenset(product.index_by_name[name] for name in link.own_columns)))
+        ports = self._owning(step, link)
         keys_max = ports.pages.budget.bounds.keys_max
         outer: list[Key] | None
-        if parents != _AT_ROOT:
+        if parents != AT_ROOT:
             if await inner.whole():
                 return inner.owned(link, product)
             outer = await self._of_parents(ports, link, rest, parents)
         else:
-            keys = _Keys(ports, link.own_columns, rest, self.findings)
+            keys = Keys(ports, link.own_columns, rest, self.findings)
             await keys.read(pages=_PROBE_PAGES)
             if not keys.is_whole:
                 if await inner.whole():
@@ -160,23 +163,105 @@ class Semijoins:
             raise inner.refusal or _too_many(step, link, keys_max)
         return as_own_keys(link, await self._among(link, outer), product)
 
+    def _owning(self, step: Step, link: Link) -> Ports:
+        return self.open(replace(step, columns=frozenset(step.product.index_by_name[name] for name in link.own_columns)))
+
     async def _of_parents(self, ports: Ports, link: Link, rest: Asked, parents: Parents) -> list[Key]:
         columns, keys = parents
         fetched = await ports.do(Use.LOOKUP, lambda pages, asked: read_partners(pages, columns, keys, asked=asked), rest, keys=columns)
         self.findings.note(ports.product, fetched)
-        return _keys_in(ports.pages, link.own_columns, fetched.rows)
+        return keys_in(ports.pages, link.own_columns, fetched.rows)
 
     async def _among(self, link: Link, keys: list[Key]) -> list[Key]:
         """Find which of ``keys`` have a partner that matches."""
         if not keys:
             return []
-        known, columns = self._inner[link].known, link.target_columns
+        known, columns = (await self._inner(link)).known, link.target_columns
         ports = self.open(replace(link.step, columns=link.step.columns | known.columns(link.step.product)))
         asked = Asked(where=known.rest)
-        fetched = await ports.do(Use.LOOKUP, lambda pages, asked: read_partners(pages, columns, keys, asked=asked), asked, keys=columns)
-        self.findings.note(ports.product, fetched)
-        rows = await self.kept(ports.pages, fetched.rows, known) if known.open else fetched.rows
-        return _keys_in(ports.pages, columns, rows)
+        found: list[Key] = []
+        async for some in in_turns(keys, ports.pages.budget.bounds.keys_max):
+            fetched = await ports.do(Use.LOOKUP, _lookup(columns, some), asked, keys=columns)
+            self.findings.note(ports.product, fetched)
+            rows = await self.kept(ports.pages, fetched.rows, known) if known.open else fetched.rows
+            found += keys_in(ports.pages, columns, rows)
+        return found
+
+    # -- by heart ----------------------------------------------------------------------------------------------------------
+
+    async def _wholly(self, step: Step, asked: Asked, known: Partly, parents: Parents) -> Predicate:
+        found: dict[Link, Collection[Key]] = dict(known.found)
+        for link in known.open:
+            rest = replace(asked, where=weakened(asked.where, found))
+            found[link] = await self._learnt(step, rest, link, parents)
+        return filled(asked.where, found)
+
+    async def _learnt(self, step: Step, rest: Asked, link: Link, parents: Parents) -> set[Key]:
+        """Learn the keys of all partners that match; where they are too many, of those that the rows lead to."""
+        try:
+            inner: Collection[Key] = (await self._once(("whole", link), lambda: self._whole(link))).found
+        except GatewayError as refusal:
+            if refusal.code.name not in TOO_MUCH:
+                raise
+            inner = await self._led_to(step, rest, link, parents, refusal)
+        learnt: set[Key] = set()
+        self._by_heart.append(learnt)
+        async for some in in_turns(list(inner), _KEYS_AT_ONCE):
+            learnt.update(as_own_keys(link, some, step.product))
+        return learnt
+
+    async def _whole(self, link: Link) -> Keys:
+        """Read the keys of all partners that match, however many within the bounds."""
+        inner = await self._inner(link)
+        keys = inner.keys
+        if keys is None:
+            where = await self._wholly(link.step, Asked(where=link.where), inner.known, AT_ROOT)
+            keys = Keys(self.open(link.step), link.target_columns, Asked(where=where), self.findings)
+        await self._read_all(link.step, link, keys)
+        return keys
+
+    async def _led_to(self, step: Step, rest: Asked, link: Link, parents: Parents, refusal: GatewayError) -> list[Key]:
+        """Find the partners that match among those that the rows lead to. ``refusal``: why not all partners are known."""
+        ports = self._owning(step, link)
+        if parents == AT_ROOT:
+            keys = Keys(ports, link.own_columns, rest, self.findings)
+            try:
+                await self._read_all(step, link, keys)
+            except GatewayError as error:
+                raise (refusal if refusal.code.name == "PORT_CANNOT" else error) from None
+            return await self._among(link, list(keys.found))
+        outer = await self._of_parents(ports, link, rest, parents)
+        if len(outer) > (most := self._share(step)):
+            raise _too_many(step, link, most, "scan_rows_max")
+        return await self._among(link, outer)
+
+    async def _read_all(self, step: Step, link: Link, keys: Keys) -> None:
+        most = self._share(step)
+        self._read_whole.append(keys)
+        await keys.read(most=most)
+        if not keys.is_over or len(keys.found) > most:
+            raise keys.refusal or _too_many(step, link, most, "scan_rows_max")
+
+    def _share(self, step: Step) -> int:
+        """Say how many keys one link of the operation may hold: together no more than rows that may be scanned."""
+        asked = [it.asked for it in self.bound.values() if not isinstance(it, tuple)]
+        count = len({link for it in asked for link in links_below(it.where)})
+        return max(1, self.open(step).pages.budget.bounds.scan_rows_max // max(1, count))
+
+    async def _once(self, what: Hashable, find: Callable[[], Awaitable[T]]) -> T:
+        """Find something once for all who ask for it side by side."""
+        async with self._locks.setdefault(what, asyncio.Lock()):
+            found = self._found.get(what)
+            if found is None:
+                try:
+                    found = await find()
+                except GatewayError as error:
+                    found = error
+                self._found[what] = found
+        if isinstance(found, GatewayError):
+            raise _again(found)
+        result: T = found
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +269,7 @@ class _Inner:
     """The partners' side of a link. ``keys`` None: its own condition has open links."""
 
     known: Partly
-    keys: _Keys | None
+    keys: Keys | None
 
     async def whole(self) -> bool:
         """Read all keys, if they can be known and are not too many."""
@@ -209,135 +294,17 @@ def _again(refusal: GatewayError) -> GatewayError:
     return GatewayError(refusal.code.name, refusal.message, hint=refusal.hint, **refusal.extensions)
 
 
-def _keys_in(pages: Pages, columns: tuple[str, ...], rows: list[Any]) -> list[Key]:
-    key_of = _key_reader(pages, columns)
-    return list(dict.fromkeys(key for row in rows if None not in (key := key_of(row))))
+def _lookup(columns: tuple[str, ...], keys: list[Key]) -> Callable[[Pages, Asked], Awaitable[Fetched]]:
+    return lambda pages, asked: read_partners(pages, columns, keys, asked=asked)
 
 
-def _key_reader(pages: Pages, columns: tuple[str, ...]) -> Callable[[Any], Key]:
-    cells = [pages.cells.of(name) for name in columns]
-    return lambda row: tuple([cell(row) for cell in cells])
-
-
-def _too_many(step: Step, link: Link, keys_max: int) -> GatewayError:
+def _too_many(step: Step, link: Link, most: int, limit: str = "keys_max") -> GatewayError:
     name, id_ = link.step.relation.graphql_name, step.product.id
     return GatewayError(
         "LIMIT_EXCEEDED",
-        f"The condition on {name} of {id_} meets more than {keys_max} keys, from either side.",
+        f"The condition on {name} of {id_} meets more than {most} keys, from either side.",
         hint=f"Narrow the condition on {name}, or narrow {id_} by columns of its own.",
-        limit="keys_max",
-        bound=keys_max,
+        limit=limit,
+        bound=most,
         product=id_,
     )
-
-
-class _Keys:
-    """The different keys of the rows that match, read page by page; reading may stop and go on.
-
-    Where another port takes over, it begins again. ``is_whole``: all are found; ``refusal``: why no more can be read.
-    """
-
-    __slots__ = (
-        "_columns",
-        "_findings",
-        "_key_of",
-        "_pages",
-        "_parsers",
-        "_passes",
-        "_ports",
-        "_reading",
-        "_walk",
-        "asked",
-        "found",
-        "is_whole",
-        "refusal",
-    )
-
-    def __init__(self, ports: Ports, columns: tuple[str, ...], asked: Asked, findings: Findings) -> None:
-        self.asked = replace(asked, order=(), place=None, counts=False)
-        self.found: dict[Key, None] = {}
-        self.is_whole = False
-        self.refusal: GatewayError | None = None
-        self._columns = columns
-        self._findings = findings
-        self._key_of = _key_reader(ports.pages, columns)
-        self._pages: Pages | None = None
-        self._parsers: list[Callable[[Any], Any]] = []
-        self._passes: Callable[[Any], bool] | None = None
-        self._ports = ports
-        self._reading = asyncio.Lock()
-        self._walk: Walk | None = None
-
-    async def read(self, *, pages: int | None = None) -> None:
-        """Read so many pages more, or until there are no more, or more keys than may be passed on."""
-        async with self._reading:
-            if self.is_whole or self.refusal is not None:
-                return
-            try:
-                await self._ports.do(Use.TOTALS, lambda through, _: self._on(through, pages), self.asked)
-            except GatewayError as error:
-                if error.code.name != "PORT_CANNOT":
-                    raise
-                self.refusal = error
-
-    def owned(self, link: Link, product: Product) -> list[Key]:
-        """Give the keys as values of the own columns of ``product``."""
-        return as_own_keys(link, self.found, product)
-
-    async def _on(self, through: Pages, pages: int | None) -> None:
-        if self._pages is not through:
-            self._begin(through)
-        left = pages
-        keys_max = through.budget.bounds.keys_max
-        while not self.is_whole and left != 0 and len(self.found) <= keys_max:
-            assert self._walk is not None
-            if (page := await self._walk.next()) is not None:
-                self._take(page, through)
-            self.is_whole = self._walk.is_over and len(self.found) <= keys_max
-            left = None if left is None else left - 1
-
-    def _begin(self, pages: Pages) -> None:
-        self._pages = pages
-        self.found = {}
-        wanted = pages.wanted(self.asked)
-        self.is_whole = wanted == FALSE
-        self._parsers = []
-        if _groups(pages, self._columns, wanted):
-            self._parsers = [parser_of(pages.product.column_by_name[name].type) for name in self._columns]
-            read = Read(
-                where=None if wanted == TRUE else wanted,
-                since=pages.since(self.asked),
-                aggregates=(_COUNT,),
-                group_by=tuple(map(GroupBy, self._columns)),
-                limit=pages.port.capabilities.page_max,
-            )
-            self._walk = pages.walk(read, frozenset())
-            return
-        key_columns = pages.cells.indices(self._columns)
-        self._walk, self._passes = pages.scanned(self.asked, wanted, key_columns, must=key_columns)
-
-    def _take(self, page: Page, pages: Pages) -> None:
-        if self._parsers:
-            for group in page.groups or ():
-                try:
-                    key = tuple(parse(cell) for parse, cell in zip(self._parsers, group["key"], strict=True))
-                except (KeyError, TypeError, ValueError):
-                    raise pages.invalid("groups without their keys") from None
-                if None not in key:
-                    self.found[key] = None
-            return
-        fetched = Fetched([])
-        fetched.take(page, pages.port)
-        rows = page.rows if self._passes is None else list(filter(self._passes, page.rows))
-        for row in pages.ruled(rows, fetched):
-            if None not in (key := self._key_of(row)):
-                self.found[key] = None
-        self._findings.note(pages.product, fetched)
-
-
-def _groups(pages: Pages, columns: tuple[str, ...], wanted: Predicate) -> bool:
-    """Whether the port tells keys apart. Under a row rule rows are read: to groups no rule can be applied again."""
-    able = pages.port.capabilities
-    if set(pages.product.primary_key) == set(columns) or not able.group_by or "count" not in able.aggregates or pages.rule != TRUE:
-        return False
-    return wanted == TRUE or can_push(wanted, able)
