@@ -6,14 +6,13 @@ nothing has changed. Touches nothing: a snapshot is never altered, requests that
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from contracts.model import Contract
 from domain_adapters.port import Port
 from gateway.catalog.clashes import Admission
-from gateway.catalog.snapshot import Product, Snapshot, domains_of, newest_first, product_of, with_links
+from gateway.catalog.snapshot import Product, Snapshot, domains_of, newest_first, place_of, product_of, with_links
 
 __all__ = ["Change", "changed"]
 
@@ -51,7 +50,7 @@ def changed(
     for product in fresh:
         admission.admit(product)
         products[product.id] = product
-    products = {id_: products[id_] for id_ in sorted(products, key=_place)}  # where names clash, the first in this order bears them
+    products = {id_: products[id_] for id_ in sorted(products, key=place_of)}  # where names clash, the first in this order bears them
     replaced = frozenset(product.id for product in (*old, *fresh))
     touched = replaced | _linked(last.products, key) | _linked(products, key)
     findings: list[str] = []
@@ -69,8 +68,3 @@ def _linked(products: Mapping[str, Product], key: str) -> set[str]:
         for declared in product.contract.relationships:
             found.update(it for it in (declared.to, f"{declared.to}@{declared.to_major}") if it in products)
     return found
-
-
-def _place(id_: str) -> tuple[str, int]:
-    key, _, major = id_.partition("@")
-    return key, -int(major) if major else -sys.maxsize  # the newest first, which bears no number

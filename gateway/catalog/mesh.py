@@ -3,19 +3,19 @@
 Shows names, promises and rulings, never rows, counts or samples; hidden products and fields are not there.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 from graphql import GraphQLField
 from strawberry.schema.config import StrawberryConfig
 
 from contracts.fields import Enumeration, FieldType, List, Map, Record, Scalar
+from gateway.catalog.listing import PAGE_DEFAULT, Filter, Listing
 from gateway.catalog.names import column_name
 from gateway.catalog.scalars import NAME_OF_KIND, SCALARS, DateTime
-from gateway.catalog.snapshot import Product, Snapshot
+from gateway.catalog.snapshot import Product
 from gateway.governance.ruling import ProductRuling, Standing
 from gateway.slo.board import Board
 from gateway.slo.measured import BudgetLeft, Measured
@@ -30,8 +30,7 @@ _INT_MAX = 2**31 - 1
 class MeshContext:
     """What the catalogue is answered from."""
 
-    snapshot: Snapshot
-    ruling_of: Callable[[Product], ProductRuling]
+    listing: Listing
     board: Board
 
 
@@ -130,6 +129,12 @@ class MeshProduct:
     # A list of thousands of products is mostly asked for names: what costs more is made when it is asked for.
     product: strawberry.Private[Product]
     ruling: strawberry.Private[ProductRuling]
+    wanted: strawberry.Private[Filter]
+
+    @strawberry.field(description="Its place in the list: `after` it, the list goes on. Opaque, and good for the same filter and caller.")
+    def cursor(self, info: strawberry.Info) -> str:
+        context: MeshContext = info.context
+        return context.listing.cursor(self.product, self.wanted)
 
     @strawberry.field
     def primary_key(self) -> list[str]:
@@ -158,19 +163,54 @@ class MeshProduct:
         return _slo(context.board, self.product) if self.accessible else None
 
 
+Domain = Annotated[str | None, strawberry.argument(description="Only of this domain, as contracts spell it.")]
+Owner = Annotated[str | None, strawberry.argument(description="Only with this owner.")]
+Tag = Annotated[str | None, strawberry.argument(description="Only with this tag.")]
+Accessible = Annotated[bool | None, strawberry.argument(description="Only those whose rows you may read, or only those you may not.")]
+Search = Annotated[
+    str | None,
+    strawberry.argument(description="Only where all these words occur in name, owner, description, tags or fields, in any case."),
+]
+First = Annotated[int | None, strawberry.argument(description=f"At most so many; {PAGE_DEFAULT} unless said.")]
+After = Annotated[str | None, strawberry.argument(description="The `cursor` of the last one before.")]
+
+
 @strawberry.type(name="Mesh", description="The catalogue of data products.")
 class Mesh:
-    @strawberry.field(description="Products that you may know of, optionally of one domain.")
-    def products(self, info: strawberry.Info, domain: str | None = None) -> list[MeshProduct]:
+    @strawberry.field(description="Products that you may know of, by domain and name, a page at a time.")
+    def products(
+        self,
+        info: strawberry.Info,
+        domain: Domain = None,
+        owner: Owner = None,
+        tag: Tag = None,
+        accessible: Accessible = None,
+        search: Search = None,
+        first: First = None,
+        after: After = None,
+    ) -> list[MeshProduct]:
         context: MeshContext = info.context
-        found = (_product(it, context) for it in context.snapshot.products.values() if domain in (None, it.contract.metadata.domain))
-        return [it for it in found if it is not None]
+        wanted = Filter(domain, owner, tag, accessible, search)
+        return [_product(product, ruling, wanted) for product, ruling in context.listing.page(wanted, first, after)]
+
+    @strawberry.field(description="How many products there are in the list, pages aside.")
+    def products_count(
+        self,
+        info: strawberry.Info,
+        domain: Domain = None,
+        owner: Owner = None,
+        tag: Tag = None,
+        accessible: Accessible = None,
+        search: Search = None,
+    ) -> int:
+        context: MeshContext = info.context
+        return context.listing.count(Filter(domain, owner, tag, accessible, search))
 
     @strawberry.field(description="One product by its domain and name, or null.")
     def product(self, info: strawberry.Info, domain: str, name: str) -> MeshProduct | None:
         context: MeshContext = info.context
-        product = context.snapshot.products.get(f"{domain}/{name}")
-        return None if product is None else _product(product, context)
+        found = context.listing.find(f"{domain}/{name}")
+        return None if found is None else _product(*found, Filter())
 
 
 @strawberry.type
@@ -193,10 +233,7 @@ def mesh_field() -> GraphQLField:
     return field
 
 
-def _product(product: Product, context: MeshContext) -> MeshProduct | None:
-    ruling = context.ruling_of(product)
-    if ruling.standing is Standing.HIDDEN:
-        return None
+def _product(product: Product, ruling: ProductRuling, wanted: Filter) -> MeshProduct:
     contract = product.contract
     meta = contract.metadata
     served = ruling.standing is Standing.SERVED
@@ -217,6 +254,7 @@ def _product(product: Product, context: MeshContext) -> MeshProduct | None:
         retention=contract.retention.text if contract.retention else None,
         product=product,
         ruling=ruling,
+        wanted=wanted,
     )
 
 
@@ -234,7 +272,7 @@ def _relationships(product: Product, context: MeshContext) -> list[MeshRelations
     return [
         MeshRelationship(name=it.graphql_name, to=it.target, many=it.many)
         for it in product.relations
-        if context.ruling_of(context.snapshot.products[it.target]).standing is not Standing.HIDDEN
+        if context.listing.find(it.target) is not None
     ]
 
 

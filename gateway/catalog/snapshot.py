@@ -6,6 +6,7 @@ finding). Touches nothing; a new snapshot replaces the old one whole, running re
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,7 @@ __all__ = [
     "Snapshot",
     "domains_of",
     "newest_first",
+    "place_of",
     "product_of",
     "snapshot_of",
     "tolerant_snapshot_of",
@@ -178,6 +180,12 @@ def newest_first(contracts: Iterable[Contract]) -> list[tuple[str, Contract]]:
         newest = max(majors)
         named.extend((key if major == newest else f"{key}@{major}", majors[major]) for major in sorted(majors, reverse=True))
     return named
+
+
+def place_of(id_: str) -> tuple[str, int]:
+    """Tell a product's place among others by its id; all products of a snapshot are in this order."""
+    key, _, major = id_.partition("@")
+    return key, -int(major) if major else -sys.maxsize  # the newest first, which bears no number
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -61,10 +61,15 @@ def _asked(client: Any, url: str, domain: str | None) -> list[dict[str, Any]]:
 
     from gateway.slo.terminal import QUERY
 
+    found: list[dict[str, Any]] = []
     try:
-        answer = client.post(f"{url}/graphql", json={"query": QUERY, "variables": {"domain": domain}}).json()
-        found: list[dict[str, Any]] = answer["data"]["mesh"]["products"]
-        return found
+        while True:
+            after = found[-1]["cursor"] if found else None
+            answer = client.post(f"{url}/graphql", json={"query": QUERY, "variables": {"domain": domain, "after": after}}).json()
+            mesh = answer["data"]["mesh"]
+            found += mesh["products"]
+            if not mesh["products"] or len(found) >= mesh["productsCount"]:
+                return found
     except httpx.HTTPError as error:
         raise CommandError(f"{url} cannot be asked ({type(error).__name__}); start it, or name another with --url") from None
     except (ValueError, KeyError, TypeError):

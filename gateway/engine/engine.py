@@ -25,6 +25,7 @@ from gateway.catalog.change import Change
 from gateway.catalog.described import Described
 from gateway.catalog.fragments import Fragments
 from gateway.catalog.introspection import asked_of
+from gateway.catalog.listing import Listing
 from gateway.catalog.mesh import MeshContext, mesh_field, mesh_schema
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
@@ -264,9 +265,12 @@ class Engine:
             variables = self._operations.variables(case.prepared, case.question.variables)
             asked = asked_of(pick.key, document.operation.selection_set.selections, document.fragments, variables)
             return msgspec.Raw(self._described.answer(asked, case.ruling_of, case.frame.scope))
-        context = MeshContext(self.snapshot, case.ruling_of, self.board)
-        result = answer_foreign(pick, document, mesh_schema()._schema, case.question.variables, context)
-        # Strawberry's resolvers read the catalogue only: an error here is ours.
+        listing = Listing(self.snapshot, case.ruling_of, self._cursors, case.view.digest, self.bounds.rows_max)
+        result = answer_foreign(pick, document, mesh_schema()._schema, case.question.variables, MeshContext(listing, self.board))
+        for error in result.errors or ():
+            if isinstance(error.original_error, GatewayError):
+                raise error.original_error
+        # Strawberry's resolvers read the catalogue only: any other error here is ours.
         errors += [self._fault(error, case.frame, tuple(error.path or ())).entry() for error in result.errors or ()]
         return None if result.data is None else result.data[pick.key]
 

@@ -13,12 +13,14 @@ __all__ = ["QUERY", "board_lines"]
 _FIGURES = "objective status source sample measuredAt trend budget { leftRatio burnRate }"
 QUERY = (
     (
-        "query Board($domain: String) { mesh { products(domain: $domain) { id owner slo { status freshness { lagSeconds FIGURES } "
+        "query Board($domain: String, $after: String) { mesh { productsCount(domain: $domain, accessible: true) "
+        "products(domain: $domain, accessible: true, after: $after) { id cursor slo { status freshness { lagSeconds FIGURES } "
         "completeness { ratio FIGURES } accuracy { ratio FIGURES } availability { ratio FIGURES } } } } }"
     )
     .replace("FIGURES", _FIGURES.replace("source sample", "source"))
     .replace("{ ratio ", "{ ratio sample ")
 )
+"""Asks for one page of the board; the `cursor` of its last product is where the next one begins."""
 
 _HEAD = ("PRODUCT", "OBJECTIVE", "PROMISE", "FIGURE", "STATE", "BUDGET LEFT", "TREND", "OVER", "SOURCE")
 _WORST_FIRST = ("BREACHED", "UNKNOWN", "AT_RISK", "MET")

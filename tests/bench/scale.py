@@ -45,7 +45,9 @@ MISSPELT = (
     "{ area000 { orders00000 { nodes { statsu } } } }",
     "{ area000 { orders00000(where: {statsu: {eq: OPEN}}) { totalCount } } }",
 )
-CATALOGUE = "{ mesh { products { id owner accessible } } }"
+CATALOGUE = "{ mesh { products { id owner accessible cursor } } }"
+COUNTED = "{ mesh { productsCount } }"
+SEARCHED = '{ mesh { products(search: "orders-0299", accessible: true) { id } } }'
 
 
 @dataclass(slots=True)
@@ -121,10 +123,12 @@ async def _questions(service: Service, figures: Figures) -> None:
     for number, text in enumerate(MISSPELT):
         await ask(f"misspelt: {('domain', 'product', 'field', 'input field')[number]}", text)
     await ask("misspelt: domain, by who has access to nothing", MISSPELT[0], STRANGER)
+    await ask("catalogue: its first 100 products", CATALOGUE)
     before_mib = _resident_mib()
-    await ask("catalogue of all products, first time of a view", CATALOGUE)
+    await ask("catalogue: count all products, first time of a view", COUNTED)
     figures.mib["rulings of one view on all products"] = _resident_mib() - before_mib
-    await ask("catalogue of all products, again", CATALOGUE)
+    await ask("catalogue: count all products, again", COUNTED)
+    await ask("catalogue: search all products", SEARCHED)
 
 
 async def _change(service: Service, figures: Figures) -> None:

@@ -33,11 +33,13 @@ from contracts.fields import Enumeration, FieldType, Kind, List, Map, Record, Sc
 from contracts.masks import Mask, MaskKind, strictest
 from domain_adapters.values import emitter_of
 from gateway.caller import Caller
+from gateway.catalog.listing import Listing
 from gateway.catalog.mesh import MeshContext, mesh_field
 from gateway.catalog.names import column_name
 from gateway.catalog.reach import TOTALS, Reach
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Relation, Snapshot
+from gateway.governance.cursors import CursorCodec
 from gateway.governance.masks import MaskKeys, fitting, mask_function
 from gateway.governance.ruling import Access, FieldRuling, ProductRuling, Standing
 from gateway.governance.views import View
@@ -138,6 +140,7 @@ class Oracle:
         self.schema, self.full = self._schemas()
         self._sights: dict[str, list[tuple[Row, dict[str, int]]]] = {}
         self._keys = MaskKeys(mesh.secret)
+        self.listing = Listing(mesh.snapshot, lambda it: self.rulings[it.id], CursorCodec(mesh.secret), b"oracle", 1_000)
         self._masks: dict[tuple[str, str, Mask], Callable[[Any], Any]] = {}
 
     def _schemas(self) -> tuple[GraphQLSchema, GraphQLSchema]:
@@ -222,7 +225,7 @@ class _Run:
             self.oracle.schema,
             self.document,
             root_value=object(),
-            context_value=MeshContext(self.mesh.snapshot, lambda it: self.oracle.rulings[it.id], self.mesh.board),
+            context_value=MeshContext(self.oracle.listing, self.mesh.board),
             variable_values=self.raw,
             operation_name=self.name,
             field_resolver=self._resolve,
