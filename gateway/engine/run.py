@@ -156,7 +156,7 @@ class Run:
     async def _shaped(self, shapes: Sequence[RowShape], rows: list[Any], fetched: Fetched, locate: Sequence[Locate]) -> list[list[Any]]:
         """Shape rows once per selection over them, their partners first."""
         if fetched.bad:
-            self.findings.bad_cells(shapes, rows, fetched, locate)
+            await self.findings.bad_cells(shapes, rows, fetched, locate)
         if not any(shape.children for shape in shapes):
             return [await self._shape(shape, rows, ()) for shape in shapes]
         asks = [

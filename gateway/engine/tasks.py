@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -10,21 +11,39 @@ __all__ = ["both", "in_turns", "let_go", "together"]
 
 T = TypeVar("T")
 U = TypeVar("U")
+_TURN_S = 0.002
+_AT_FIRST = 250
+_AT_ONCE_MAX = 10_000
 _DROPPED_AT_ONCE = 5_000
 
 
 async def in_turns(items: list[T], size: int) -> AsyncIterator[list[T]]:
-    """Give items ``size`` at a time, with a turn of the event loop for others between them."""
+    """Give items some at a time, with a turn of the event loop for others between them; up to ``size`` at once.
+
+    Of more, as many at a time as whoever takes them needs about two milliseconds for: items differ much in what they cost.
+    """
     if len(items) <= size:
         yield items
         return
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    start, at_once = 0, min(size, _AT_FIRST)
+    while start < len(items):
+        began_s = time.perf_counter()
+        yield items[start : start + at_once]
+        start += at_once
+        took_s = max(time.perf_counter() - began_s, 1e-6)
+        # No more than double, as the next ones may be dearer; to wait for others in between is no reason to take fewer than half.
+        at_once = max(1, min(int(at_once * min(2.0, max(0.5, _TURN_S / took_s))), _AT_ONCE_MAX))
         await asyncio.sleep(0)
 
 
-async def let_go(held: set[Any]) -> None:
-    """Drop what a set holds in turns with others: to drop hundreds of thousands of values at once takes long."""
+async def let_go(held: set[Any] | list[Any]) -> None:
+    """Empty a set or a list in turns with others: to drop hundreds of thousands of values at once takes long."""
+    if isinstance(held, list):
+        while len(held) > _DROPPED_AT_ONCE:
+            del held[-_DROPPED_AT_ONCE:]
+            await asyncio.sleep(0)
+        held.clear()
+        return
     while held:
         for _ in range(min(len(held), _DROPPED_AT_ONCE)):
             held.pop()

@@ -12,6 +12,7 @@ from msgspec import structs
 from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import RowShape, row_attribute
 from gateway.engine.asking.asked import Fetched
+from gateway.engine.tasks import in_turns
 from gateway.errors import GatewayError
 
 __all__ = ["Findings", "Locate", "list_locator"]
@@ -22,6 +23,7 @@ Locate = Callable[[int], tuple[str | int, ...]]
 _BAD_CELLS_SHOWN = 10
 _BAD_CELLS_KEPT = 1_000
 _DRIFTED_MAX = 1_000
+_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -49,26 +51,34 @@ class Findings:
         if fetched.dropped:
             self.dropped[product.id] = self.dropped.get(product.id, 0) + fetched.dropped
         if fetched.bad:
-            rows = {id(row): row for row, _ in fetched.bad}
             met = self.drifted.setdefault(product.id, [])
+            rows: dict[int, Any] = {}
+            for row, _ in fetched.bad:
+                rows[id(row)] = row
+                if len(rows) + len(met) >= _DRIFTED_MAX:
+                    break
             met.extend(_identity(product, row) for row in islice(rows.values(), max(0, _DRIFTED_MAX - len(met))))
 
-    def bad_cells(self, shapes: Sequence[RowShape], rows: Sequence[Any], fetched: Fetched, locate: Sequence[Locate]) -> None:
+    async def bad_cells(self, shapes: Sequence[RowShape], rows: list[Any], fetched: Fetched, locate: Sequence[Locate]) -> None:
         """Report cells that are shown null because they did not keep their type."""
         wrong: dict[int, set[int]] = {}
         left = _BAD_CELLS_SHOWN
-        for row, column in fetched.bad:
-            wrong.setdefault(id(row), set()).add(column)
-        for index, row in enumerate(rows):
-            if (columns := wrong.get(id(row))) is None:
-                continue
-            for shape, place in zip(shapes, locate, strict=True):
-                for key, column in shape.cell_paths:
-                    if column in columns:
-                        self._bad_cells += 1
-                        left -= 1
-                        if left >= 0:
-                            self._bad.append(_bad_cell(shape.product, column, (*place(index), key)))
+        async for some_bad in in_turns(fetched.bad, _AT_ONCE):
+            for row, column in some_bad:
+                wrong.setdefault(id(row), set()).add(column)
+        start = 0
+        async for some in in_turns(rows, _AT_ONCE):
+            for index, row in enumerate(some, start):
+                if (columns := wrong.get(id(row))) is None:
+                    continue
+                for shape, place in zip(shapes, locate, strict=True):
+                    for key, column in shape.cell_paths:
+                        if column in columns:
+                            self._bad_cells += 1
+                            left -= 1
+                            if left >= 0:
+                                self._bad.append(_bad_cell(shape.product, column, (*place(index), key)))
+            start += len(some)
         if len(self._bad) > _BAD_CELLS_KEPT:
             self._bad = sorted(self._bad, key=_place)[:_BAD_CELLS_SHOWN]
 

@@ -6,7 +6,8 @@ filtered, sorted and cut here, cursors by key. *Walked*: in the port's own order
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from contracts.predicates import FALSE, TRUE, Predicate, columns_of, compile_test, conjunction
@@ -18,9 +19,13 @@ from gateway.engine.reading.foremost import Foremost
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.positions import PagePlace, after, fingerprint, pack_keyset, pack_page, sort_key, unpack_keyset, unpack_page
 from gateway.engine.reading.pushdown import can_push, divide
+from gateway.engine.tasks import in_turns, let_go
 from gateway.errors import GatewayError
 
 __all__ = ["full_order", "read_list", "verify_place"]
+
+_ROWS_AT_ONCE = 1_000
+Test = Callable[[Any], bool]
 
 
 def full_order(product: Product, order: tuple[Order, ...]) -> tuple[Order, ...]:
@@ -78,13 +83,14 @@ async def _pushed(pages: Pages, asked: Asked, beyond: Predicate, order: tuple[Or
         # The extra row counts before the rule is applied again: a port that lies shortens the page, never lengthens the list.
         fetched.has_next = len(page.rows) + page.dropped > asked.first
         fetched.rows = pages.ruled(page.rows[: asked.first], fetched)
+        await let_go(page.rows)
     else:
         fetched = await pages.all(read, columns, enough=asked.first + 1)
         if not counts:
             fetched.count = None  # a count that nobody asked for is not to be believed
         fetched.has_next = len(fetched.rows) > asked.first
         del fetched.rows[asked.first :]
-    _note_places(fetched, asked, [pages.cells.of(term.column) for term in order])
+    await _note_places(fetched, asked, [pages.cells.of(term.column) for term in order])
     return fetched
 
 
@@ -94,24 +100,28 @@ async def _scanned(pages: Pages, asked: Asked, wanted: Predicate, order: tuple[O
     behind = None if values is None else compile_test(after(order, values), cells.tied)
     foremost, count = Foremost(asked.first + 1, sort_key(order, terms)), 0
 
-    def take(rows: list[Any], scanned: Fetched) -> None:
+    def take(rows: list[Any], _: Fetched) -> None:
         nonlocal count
         count += len(rows)
         foremost.add(rows if behind is None else [row for row in rows if behind(row) is True])
+
+    def taken(scanned: Fetched) -> None:
         scanned.bad = foremost.among(scanned.bad)
 
-    fetched = await pages.scan(asked, wanted, pages.visible | cells.indices(term.column for term in order), take=take)
+    fetched = await pages.scan(asked, wanted, pages.visible | cells.indices(term.column for term in order), take=take, taken=taken)
     fetched.rows = foremost.rows()
     fetched.count = count if asked.counts else None
     fetched.has_next = len(fetched.rows) > asked.first
     del fetched.rows[asked.first :]
-    _note_places(fetched, asked, terms)
+    await _note_places(fetched, asked, terms)
     return fetched
 
 
-def _note_places(fetched: Fetched, asked: Asked, terms: Sequence[Cell]) -> None:
+async def _note_places(fetched: Fetched, asked: Asked, terms: Sequence[Cell]) -> None:
     if asked.places:
-        fetched.places = [pack_keyset([cell(row) for cell in terms]) for row in fetched.rows]
+        fetched.places = []
+        async for some in in_turns(fetched.rows, _ROWS_AT_ONCE):
+            fetched.places += [pack_keyset([cell(row) for cell in terms]) for row in some]
 
 
 async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
@@ -126,7 +136,8 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     limit = capabilities.page_max if passes else min(place.offset + asked.first, capabilities.page_max)
     read = Read(where=_where(pushed), since=pages.since(asked), limit=max(limit, 1), cursor=place.cursor)
     fetched = Fetched([])
-    offset, unverified = place.offset, place
+    unverified = place
+    keeping = _Keeping(fetched, asked, passes, is_served, prints, pages.pin, place.offset)
     walk = pages.walk(read, pages.visible | keyed | cells.indices(columns_of(left)))
     while (page := await walk.next()) is not None:
         verify_place(unverified, page.rows, prints, pages.product)
@@ -135,31 +146,51 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
         if passes is None and is_served is None and not asked.places:
             # Every row is one of the list.
             room = asked.first - len(fetched.rows)
-            fetched.rows += page.rows[offset : offset + room]
-            if len(page.rows) - offset > room:
-                fetched.has_next = True
-                return fetched
-            offset = len(page.rows)
-        for row in page.rows[offset:]:
-            offset += 1
-            if passes is not None and not passes(row):
-                continue
-            if is_served is not None and not is_served(row):
-                fetched.dropped += 1
-                continue
-            if len(fetched.rows) == asked.first:
-                fetched.has_next = True
-                return fetched
-            fetched.rows.append(row)
-            if asked.places:
-                fetched.places.append(pack_page(PagePlace(walk.at, offset, fingerprint([cell(row) for cell in prints]), pages.pin)))
-        offset = 0
+            fetched.rows += page.rows[keeping.offset : keeping.offset + room]
+            fetched.has_next = len(page.rows) - keeping.offset > room
+        else:
+            async for some in in_turns(page.rows[keeping.offset :], _ROWS_AT_ONCE):
+                keeping.take(some, walk.at)
+        await let_go(page.rows)
+        if fetched.has_next:
+            return fetched
+        keeping.offset = 0
         if len(fetched.rows) == asked.first and passes is None:
             fetched.has_next = page.next_cursor is not None
             if fetched.places and page.next_cursor is not None:
                 fetched.places[-1] = pack_page(PagePlace(page.next_cursor, port=pages.pin))
             return fetched
     return fetched
+
+
+@dataclass(slots=True)
+class _Keeping:
+    """Keeps the rows of pages that are a list's, until it is full. ``offset``: of the next row in its page."""
+
+    fetched: Fetched
+    asked: Asked
+    passes: Test | None
+    is_served: Test | None
+    prints: Sequence[Cell]
+    pin: str
+    offset: int
+
+    def take(self, rows: list[Any], at: str | None) -> None:
+        """Keep those rows that belong to the list. ``at``: the cursor that led to their page."""
+        fetched = self.fetched
+        for row in rows if not fetched.has_next else ():
+            self.offset += 1
+            if self.passes is not None and not self.passes(row):
+                continue
+            if self.is_served is not None and not self.is_served(row):
+                fetched.dropped += 1
+                continue
+            if len(fetched.rows) == self.asked.first:
+                fetched.has_next = True
+                return
+            fetched.rows.append(row)
+            if self.asked.places:
+                fetched.places.append(pack_page(PagePlace(at, self.offset, fingerprint([cell(row) for cell in self.prints]), self.pin)))
 
 
 def verify_place(place: PagePlace, rows: list[Any], prints: Sequence[Cell], product: Product) -> None:

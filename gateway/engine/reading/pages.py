@@ -7,9 +7,8 @@ UPSTREAM_UNAVAILABLE, DEADLINE_EXCEEDED, LIMIT_EXCEEDED, naming product and owne
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +23,14 @@ from gateway.engine.decoding.cells import Cells, Tie
 from gateway.engine.decoding.decode import Page, RowDecoders
 from gateway.engine.decoding.large import fast_in_turns, slow_in_turns
 from gateway.engine.reading.pushdown import can_push, divide, looked_up, wanted_of
-from gateway.engine.tasks import in_turns
+from gateway.engine.tasks import in_turns, let_go
 from gateway.errors import GatewayError
 from gateway.observe.traces import span
 
 __all__ = ["OnRead", "Pages", "Walk"]
 
 _EMPTY_PAGES_MAX = 1_000
+_ROWS_AT_ONCE = 1_000
 _NONE: frozenset[int] = frozenset()
 _LARGE_BYTES = 256 * 1024
 _SLOW_LARGE_BYTES = 8 * 1024
@@ -113,19 +113,21 @@ class Pages:
         *,
         must: frozenset[int] = frozenset(),
         take: Callable[[list[Any], Fetched], None] = lambda rows, fetched: fetched.rows.extend(rows),
-        at_once: int = sys.maxsize,
+        taken: Callable[[Fetched], None] = lambda _: None,
+        at_once: int = _ROWS_AT_ONCE,
     ) -> Fetched:
         """Read every row that matches, within the budget; ``take`` may do something else with a page's rows than keep them.
 
-        ``at_once``: how many of them it takes between two turns of the event loop.
+        ``at_once``: how many of them it takes without a turn of the event loop; ``taken``: told when a page's rows have been.
         """
         fetched = Fetched([])
         walk, passes = self.scanned(asked, wanted, columns, must=must)
         while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
-            rows = self.ruled(page.rows if passes is None else list(filter(passes, page.rows)), fetched)
-            async for some in in_turns(rows, len(rows) if fetched.bad else at_once):
-                take(some, fetched)
+            async for some in in_turns(page.rows, at_once):
+                take(self.ruled(some if passes is None else list(filter(passes, some)), fetched), fetched)
+            taken(fetched)
+            await let_go(page.rows)
         return fetched
 
     def scanned(
@@ -149,7 +151,9 @@ class Pages:
         walk = self.walk(read, columns, must=must)
         while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
-            fetched.rows.extend(self.ruled(page.rows, fetched))
+            async for some in in_turns(page.rows, _ROWS_AT_ONCE):
+                fetched.rows.extend(self.ruled(some, fetched))
+            await let_go(page.rows)
             if fetched.count is None:
                 fetched.count = page.count
             if enough is not None and len(fetched.rows) >= enough:
@@ -222,12 +226,14 @@ class Pages:
         fetched.dropped += len(rows) - len(kept)
         return kept
 
-    def refuse_bad(self, rows: Sequence[Any], bad: Sequence[tuple[Any, int]]) -> None:
+    def unfit(self, bad: Iterable[tuple[Any, int]]) -> dict[int, int]:
+        """Give the rows, by identity, that lack a cell of their visible columns because it does not keep its type, and one such column."""
+        return {id(row): index for row, index in bad if index in self.visible}
+
+    def refuse_unfit(self, rows: Sequence[Any], unfit: Mapping[int, int]) -> None:
         """Refuse to total cells that are not there: that would be of a part. **Raises** UPSTREAM_INVALID."""
-        served = set(map(id, rows)) if bad else set[int]()
-        for row, index in bad:
-            if id(row) in served and index in self.visible:
-                raise self.invalid(f"{self.product.columns[index].graphql_name} does not keep its type in some rows")
+        if unfit and (found := next((unfit[id(row)] for row in rows if id(row) in unfit), None)) is not None:
+            raise self.invalid(f"{self.product.columns[found].graphql_name} does not keep its type in some rows")
 
     # -- refusals ----------------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from gateway.engine.reading.choice import PARTS_OF, group_lacks
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import read_partners
 from gateway.engine.reading.pushdown import rename
-from gateway.engine.tasks import let_go
+from gateway.engine.tasks import in_turns, let_go
 from gateway.engine.totals.reduce import fits, of_partial
 from gateway.engine.totals.related import OpenPartner, Related
 from gateway.engine.totals.table import Key, States, Table, begun
@@ -36,8 +36,9 @@ __all__ = ["Parents", "columns_for", "partial_groups", "pushed_groups"]
 
 _COUNT = Scalar(Kind.LONG)
 _ROWS = Measure("count", None, _COUNT)
-_ROWS_AT_ONCE = 1_000
-_ROWS_GROUPED_AT_ONCE = 250
+_ROWS_AT_ONCE = 500
+_GROUPS_AT_ONCE = 100
+_ROWS_GROUPED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +172,18 @@ async def _walked(pages: Pages, read: Read, grouping: Grouping, parents: Parents
     for call in calls_of(pages.port, read) if parents.keys else (read,):
         walk = pages.walk(call, frozenset())
         while (page := await walk.next()) is not None:
-            for group in page.groups or ():
-                try:
-                    key = tuple(parse(cell) for parse, cell in zip(parsers, group["key"], strict=True))
-                    values = group["values"]
-                    if key in seen or not isinstance(values, dict):
-                        raise ValueError
-                except (KeyError, TypeError, ValueError):
-                    raise pages.invalid("groups without their keys or totals") from None
-                seen.add(key)
-                if not asked or key[: len(parents.columns)] in asked:
-                    yield key, _reader(pages, values)
+            async for some in in_turns(page.groups or [], _GROUPS_AT_ONCE):
+                for group in some:
+                    try:
+                        key = tuple(parse(cell) for parse, cell in zip(parsers, group["key"], strict=True))
+                        values = group["values"]
+                        if key in seen or not isinstance(values, dict):
+                            raise ValueError
+                    except (KeyError, TypeError, ValueError):
+                        raise pages.invalid("groups without their keys or totals") from None
+                    seen.add(key)
+                    if not asked or key[: len(parents.columns)] in asked:
+                        yield key, _reader(pages, values)
             if enough is not None and len(seen) >= enough:
                 return
     if not read.group_by and not seen:
@@ -268,18 +270,25 @@ async def _from_rows(
         if parents.keys:
             fetched = await read_partners(pages, parents.columns, parents.keys, asked=grouping.asked)
             note(fetched)
-            pages.refuse_bad(fetched.rows, fetched.bad)
-            for start in range(0, len(fetched.rows), _ROWS_AT_ONCE):
-                table.add(fetched.rows[start : start + _ROWS_AT_ONCE])
-                await asyncio.sleep(0)
+            unfit = pages.unfit(fetched.bad)
+            async for some in in_turns(fetched.rows, _ROWS_GROUPED_AT_ONCE):
+                pages.refuse_unfit(some, unfit)
+                table.add(some)
+            await let_go(fetched.rows)
         else:
+            unfit = {}
 
             def take(rows: list[Any], fetched: Fetched) -> None:
-                pages.refuse_bad(rows, fetched.bad)
-                fetched.bad.clear()
+                if fetched.bad:
+                    unfit.update(pages.unfit(fetched.bad))
+                    fetched.bad.clear()
+                pages.refuse_unfit(rows, unfit)
                 table.add(rows)
 
-            note(await pages.scan(grouping.asked, wanted, pages.visible, take=take, at_once=_ROWS_GROUPED_AT_ONCE))
+            def taken(_: Fetched) -> None:
+                unfit.clear()
+
+            note(await pages.scan(grouping.asked, wanted, pages.visible, take=take, taken=taken, at_once=_ROWS_GROUPED_AT_ONCE))
     except OverflowError:
         raise GatewayError("LIMIT_EXCEEDED", "An instant lies too near the ends of time to be cut in this time zone.") from None
     return table.groups
