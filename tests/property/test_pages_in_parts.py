@@ -69,7 +69,14 @@ def decoder() -> PageDecoder:
 def plain(found: Any) -> Any:
     rows = [msgspec.structs.astuple(row) for row in found.rows]
     place = {id(row): at for at, row in enumerate(found.rows)}
-    return rows, [(place[id(row)], column) for row, column in found.bad], found.dropped, found.next_cursor, found.metadata, found.count
+    return (
+        rows,
+        [(place[id(row)], columns) for row, columns in found.bad.values()],
+        found.dropped,
+        found.next_cursor,
+        found.metadata,
+        found.count,
+    )
 
 
 ITEMS: list[dict[str, Any]] = [

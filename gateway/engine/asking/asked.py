@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.predicates import TRUE, Predicate
 from domain_adapters.port import Order, Port
-from gateway.engine.decoding.decode import Page
+from gateway.engine.decoding.cellwise import Bad, Page
 from gateway.errors import GatewayError
 
 __all__ = ["Asked", "Fetched"]
@@ -50,13 +50,13 @@ class Fetched(msgspec.Struct):
     port: str | None = None
     limited: bool = False
     """The port left out rows beyond ``per_key``; else each key's rows are all here."""
-    bad: list[tuple[Any, int]] = []
+    bad: Bad = {}
     dropped: int = 0
 
     def take(self, page: Page, port: Port) -> None:
         """Add what a page says beside its rows."""
         if page.bad:
-            self.bad += page.bad
+            self.bad |= page.bad
         self.dropped += page.dropped
         self.metadata = page.metadata or self.metadata
         self.port = port.name

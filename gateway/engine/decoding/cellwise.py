@@ -15,11 +15,14 @@ from contracts.fields import FieldType, List, Map, Record
 from domain_adapters.values import parser_of
 from gateway.engine.decoding.celltypes import can_loosen, fast_type, record_class
 
-__all__ = ["CellByCell", "Column", "Page"]
+__all__ = ["Bad", "CellByCell", "Column", "Page"]
+
+Bad = dict[int, tuple[Any, tuple[int, ...]]]
+"""Rows by their identity, with the columns whose cells did not keep their type."""
 
 
 class Page(msgspec.Struct):
-    """One decoded page. ``bad``: (row, column index) of cells that did not keep their type; ``dropped``: rows lost to that.
+    """One decoded page. ``dropped``: rows lost to that.
 
     ``groups`` as sent, and ``metadata``: plain JSON values.
     """
@@ -29,7 +32,7 @@ class Page(msgspec.Struct):
     metadata: Any = None
     count: int | None = None
     groups: list[dict[str, Any]] | None = None
-    bad: list[tuple[Any, int]] = []
+    bad: Bad = {}
     dropped: int = 0
 
 
@@ -63,7 +66,8 @@ class CellByCell:
         self._misspelt: set[int] = set()
         self._columns = [(it.index, it.name, it.others, self._parser(it.index, it.type)) for it in columns]
         self._rows: list[Any] = []
-        self._bad: list[tuple[Any, int]] = []
+        self._bad: Bad = {}
+        self._wrong: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._dropped = 0
 
     def take(self, found: Iterable[Any]) -> None:
@@ -90,7 +94,9 @@ class CellByCell:
                 continue
             row = self._row_class(*cells)
             self._rows.append(row)
-            self._bad.extend((row, index) for index in wrong)
+            if wrong:
+                columns = tuple(wrong)
+                self._bad[id(row)] = row, self._wrong.setdefault(columns, columns)
 
     def onto(self, page: Page) -> tuple[Page, frozenset[int], frozenset[int]]:
         """Put what was read onto its page; say which columns came in other forms, and spellings, than their own."""

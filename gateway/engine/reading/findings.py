@@ -52,28 +52,18 @@ class Findings:
             self.dropped[product.id] = self.dropped.get(product.id, 0) + fetched.dropped
         if fetched.bad:
             met = self.drifted.setdefault(product.id, [])
-            rows: dict[int, Any] = {}
-            for row, _ in fetched.bad:
-                rows[id(row)] = row
-                if len(rows) + len(met) >= _DRIFTED_MAX:
-                    break
-            met.extend(_identity(product, row) for row in islice(rows.values(), max(0, _DRIFTED_MAX - len(met))))
+            met.extend(_identity(product, row) for row, _ in islice(fetched.bad.values(), max(0, _DRIFTED_MAX - len(met))))
 
     async def bad_cells(self, shapes: Sequence[RowShape], rows: list[Any], fetched: Fetched, locate: Sequence[Locate]) -> None:
         """Report cells that are shown null because they did not keep their type."""
-        wrong: dict[int, set[int]] = {}
-        left = _BAD_CELLS_SHOWN
-        async for some_bad in in_turns(fetched.bad, _AT_ONCE):
-            for row, column in some_bad:
-                wrong.setdefault(id(row), set()).add(column)
-        start = 0
+        left, start = _BAD_CELLS_SHOWN, 0
         async for some in in_turns(rows, _AT_ONCE):
             for index, row in enumerate(some, start):
-                if (columns := wrong.get(id(row))) is None:
+                if (found := fetched.bad.get(id(row))) is None:
                     continue
                 for shape, place in zip(shapes, locate, strict=True):
                     for key, column in shape.cell_paths:
-                        if column in columns:
+                        if column in found[1]:
                             self._bad_cells += 1
                             left -= 1
                             if left >= 0:

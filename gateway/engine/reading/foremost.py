@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["Foremost"]
+
+T = TypeVar("T")
 
 
 class Foremost:
@@ -34,12 +36,9 @@ class Foremost:
             if len(self._kept) == self._size:
                 self._last = self._kept[-1][0]
 
-    def among(self, notes: list[tuple[Any, int]]) -> list[tuple[Any, int]]:
-        """Keep those of ``notes`` (row, anything) whose row is kept."""
-        if not notes:
-            return notes
-        kept = {id(row) for _, row in self._kept}
-        return [note for note in notes if id(note[0]) in kept]
+    def among(self, notes: dict[int, T]) -> dict[int, T]:
+        """Keep those of ``notes`` (by the identity of rows) whose row is kept."""
+        return {id(row): notes[id(row)] for _, row in self._kept if id(row) in notes} if notes else notes
 
     def rows(self) -> list[Any]:
         """Give the rows kept, in order."""

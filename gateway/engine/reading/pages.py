@@ -20,7 +20,8 @@ from gateway.catalog.snapshot import Product
 from gateway.engine.asking.asked import Asked, Fetched
 from gateway.engine.budget import Budget
 from gateway.engine.decoding.cells import Cells, Tie
-from gateway.engine.decoding.decode import Page, RowDecoders
+from gateway.engine.decoding.cellwise import Bad, Page
+from gateway.engine.decoding.decode import RowDecoders
 from gateway.engine.decoding.large import fast_in_turns, slow_in_turns
 from gateway.engine.reading.pushdown import can_push, divide, looked_up, wanted_of
 from gateway.engine.tasks import in_turns, let_go
@@ -226,14 +227,11 @@ class Pages:
         fetched.dropped += len(rows) - len(kept)
         return kept
 
-    def unfit(self, bad: Iterable[tuple[Any, int]]) -> dict[int, int]:
-        """Give the rows, by identity, that lack a cell of their visible columns because it does not keep its type, and one such column."""
-        return {id(row): index for row, index in bad if index in self.visible}
-
-    def refuse_unfit(self, rows: Sequence[Any], unfit: Mapping[int, int]) -> None:
+    def refuse_bad(self, rows: Iterable[Any], bad: Bad) -> None:
         """Refuse to total cells that are not there: that would be of a part. **Raises** UPSTREAM_INVALID."""
-        if unfit and (found := next((unfit[id(row)] for row in rows if id(row) in unfit), None)) is not None:
-            raise self.invalid(f"{self.product.columns[found].graphql_name} does not keep its type in some rows")
+        for row in rows if bad else ():
+            if (found := bad.get(id(row))) is not None and (columns := self.visible.intersection(found[1])):
+                raise self.invalid(f"{self.product.columns[min(columns)].graphql_name} does not keep its type in some rows")
 
     # -- refusals ----------------------------------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ async def read_partners(
     for part in parts:
         async for some in in_turns(part.rows, _ROWS_AT_ONCE):
             fetched.rows += among(some) if passes is None else filter(passes, among(some))
-        fetched.bad.extend(part.bad)
+        fetched.bad |= part.bad
         fetched.dropped += part.dropped
         fetched.metadata = part.metadata or fetched.metadata
         fetched.port = part.port

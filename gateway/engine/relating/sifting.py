@@ -104,7 +104,7 @@ async def _page(step: ConnectionStep, asked: Asked, semijoins: Semijoins, known:
         if scanned > min(bounds.keys_max, bounds.scan_rows_max):
             raise refusal
         kept = set(map(id, await semijoins.kept(ports.pages, page.rows, known)))
-        found.bad += page.bad
+        found.bad |= page.bad
         found.dropped += page.dropped
         found.metadata, found.port = page.metadata, page.port
         for row, place in zip(page.rows, page.places, strict=True):
@@ -154,7 +154,7 @@ async def _of_each(
                 continue
             found.rows += rows
             served.update(map(id, rows) if page.bad else ())
-        found.bad += [(row, column) for row, column in page.bad if id(row) in served]
+        found.bad |= {row: page.bad[row] for row in served if row in page.bad}
         found.dropped += page.dropped
         found.metadata, found.port = page.metadata, page.port
         # Lists that have too few so far are read anew and further: most are short, or full soon.

@@ -270,23 +270,18 @@ async def _from_rows(
         if parents.keys:
             fetched = await read_partners(pages, parents.columns, parents.keys, asked=grouping.asked)
             note(fetched)
-            unfit = pages.unfit(fetched.bad)
             async for some in in_turns(fetched.rows, _ROWS_GROUPED_AT_ONCE):
-                pages.refuse_unfit(some, unfit)
+                pages.refuse_bad(some, fetched.bad)
                 table.add(some)
             await let_go(fetched.rows)
         else:
-            unfit = {}
 
             def take(rows: list[Any], fetched: Fetched) -> None:
-                if fetched.bad:
-                    unfit.update(pages.unfit(fetched.bad))
-                    fetched.bad.clear()
-                pages.refuse_unfit(rows, unfit)
+                pages.refuse_bad(rows, fetched.bad)
                 table.add(rows)
 
-            def taken(_: Fetched) -> None:
-                unfit.clear()
+            def taken(fetched: Fetched) -> None:
+                fetched.bad = {}
 
             note(await pages.scan(grouping.asked, wanted, pages.visible, take=take, taken=taken, at_once=_ROWS_GROUPED_AT_ONCE))
     except OverflowError:

@@ -116,7 +116,7 @@ async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[K
     else:
         found = await ports.do(Use.TOTALS, lambda pages, asked: _scanned(pages, asked, columns))
     rows = found.rows
-    pages.refuse_unfit(rows, pages.unfit(found.bad))
+    pages.refuse_bad(rows, found.bad)
     if not _is_unique(pages.product, relation):
         # Of several partners the first counts, whatever order the port has.
         rows.sort(key=sorter(pages, full_order(pages.product, ())))
