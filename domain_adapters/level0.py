@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -95,20 +96,11 @@ class Dialect:
 
     def target(self, read: Read) -> str:
         """Spell one read as path and query. Raises: `PortCannotError`, `ReadInvalidError`."""
-        _refuse_absent(read)
-        limit = PAGE_MAX if read.limit is None else read.limit
-        if limit < 1:
-            raise ReadInvalidError("a page has at least one row")
-        since = _encoded(read.since) if read.since else BEGINNING
-        target = f"{self.begin}{since}{self.limit}{min(limit, PAGE_MAX)}"
-        if read.cursor is not None:
-            target += self.cursor + _encoded(read.cursor)
-        if read.keys is not None:
-            target += _spelled(self._keys(read.keys))
-        if read.where is not None:
-            for part in _conjuncts(read.where):
-                target += _spelled(self._filter(part))
-        if read.keys is not None and len(read.keys.values) > 1 and len(target) > TARGET_MAX + 2_000:
+        keys = read.keys
+        if keys is None:
+            return self._page(read) + self._filters(read)
+        target = self._page(read) + _spelled(self._keys(keys)) + self._filters(read)
+        if len(target) > TARGET_MAX + 2_000 and len(keys.values) > 1:
             raise ReadInvalidError("the keys make too long a URL; split the read first")
         return target
 
@@ -121,16 +113,18 @@ class Dialect:
         if keys is None or read.cursor is not None:
             return (read,)
         self._template(keys)
-        room = TARGET_MAX - len(self.target(replace(read, keys=None)))
-        values = list(dict.fromkeys(value for value in keys.values if None not in value))
-        texts = _texts([value for (value,) in values])
-        joined = SEPARATOR.join(texts)
-        if not _is_ambiguous(joined, len(texts)) and 0 < len(texts) <= KEYS_MAX and len(_encoded(joined)) < room:
-            return (replace(read, keys=Keys(keys.columns, tuple(values))),)
+        room = TARGET_MAX - len(self._page(read)) - len(self._filters(read))
+        cells = dict.fromkeys(chain.from_iterable(keys.values))
+        cells.pop(None, None)
+        if 0 < len(cells) <= KEYS_MAX:
+            joined = _joined(cells)
+            if not _is_ambiguous(joined, len(cells)) and len(_encoded(joined)) < room:
+                # Nearly always the keys are what they should be, and go as they came.
+                return (read if len(cells) == len(keys.values) else replace(read, keys=Keys(keys.columns, tuple(zip(cells)))),)
         alone: list[tuple[Any, ...]] = []
         chunks: list[list[tuple[Any, ...]]] = []
         used = 0
-        for value, text in zip(values, texts, strict=True):
+        for value, text in zip(zip(cells), _texts(cells), strict=True):
             if _is_ambiguous(text, 1):
                 alone.append(value)
                 continue
@@ -143,6 +137,19 @@ class Dialect:
         chunks += [[value] for value in alone]
         return tuple(replace(read, keys=Keys(keys.columns, tuple(chunk))) for chunk in chunks)
 
+    def _page(self, read: Read) -> str:
+        """Spell which page is asked for."""
+        _refuse_absent(read)
+        limit = PAGE_MAX if read.limit is None else read.limit
+        if limit < 1:
+            raise ReadInvalidError("a page has at least one row")
+        since = _encoded(read.since) if read.since else BEGINNING
+        page = f"{self.begin}{since}{self.limit}{min(limit, PAGE_MAX)}"
+        return page if read.cursor is None else page + self.cursor + _encoded(read.cursor)
+
+    def _filters(self, read: Read) -> str:
+        return "" if read.where is None else "".join([_spelled(self._filter(part)) for part in _conjuncts(read.where)])
+
     def _template(self, keys: Keys) -> str:
         if len(keys.columns) != 1 or keys.columns[0] not in self.lookup:
             raise PortCannotError(f"the port has no look-up by {', '.join(keys.columns)}", reason="keys")
@@ -150,8 +157,8 @@ class Dialect:
 
     def _keys(self, keys: Keys) -> list[tuple[str, str]]:
         template = self._template(keys)
-        values = [value[0] for value in keys.values]
-        if not values or any(value is None for value in values):
+        values = [value for (value,) in keys.values]
+        if not values or None in values:
             raise ReadInvalidError("a look-up has keys, and null is none")
         return _filled(template, "{keys}", values, keys.columns[0])
 
@@ -196,12 +203,10 @@ def _conjuncts(where: Predicate) -> Iterable[Compare]:
 
 def _filled(template: str, hole: str, values: list[Any], column: str) -> list[tuple[str, str]]:
     """Fill a template and cut it into query pairs. A value must not be able to say more than its place allows."""
-    texts = _texts(values)
-    joined = SEPARATOR.join(texts)
-    if len(texts) > 1 and joined.count(SEPARATOR) >= len(texts):
+    joined = _joined(values)
+    if len(values) > 1 and joined.count(SEPARATOR) >= len(values):
         raise PortCannotError(f"a value for {column} contains the list separator and must be sent alone", reason="separator")
-    quoted = _QUOTES.intersection(template)
-    if quoted and any(not quoted.isdisjoint(text) for text in texts):
+    if not _QUOTES.isdisjoint(template) and not _QUOTES.intersection(template).isdisjoint(joined):
         raise PortCannotError(f"a value for {column} contains a quote that the endpoint's spelling uses", reason="quote")
     pairs = []
     for piece in template.split("&"):
@@ -215,7 +220,14 @@ def _is_ambiguous(joined: str, values: int) -> bool:
     return joined.count(SEPARATOR) != values - 1 or "(" in joined or ")" in joined
 
 
-def _texts(values: list[Any]) -> list[str]:
+def _joined(values: Collection[Any]) -> str:
+    try:
+        return SEPARATOR.join(values)
+    except TypeError:
+        return SEPARATOR.join(_texts(values))
+
+
+def _texts(values: Collection[Any]) -> list[str]:
     return [value if type(value) is str else _text(value) for value in values]
 
 
