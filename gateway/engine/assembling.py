@@ -56,7 +56,7 @@ def connection_objects(step: ConnectionStep, lists: Lists, fetched: Fetched, *, 
         match part:
             case NodesPick():
                 shaped = next(shapes)
-                columns.append([shaped[span] for span in lists.spans])
+                columns.append(list(map(shaped.__getitem__, lists.spans)))
             case EdgesPick():
                 columns.append(_edges(part, shapes, lists))
             case CountPick():

@@ -26,7 +26,7 @@ from gateway.engine.portions import Portions, sort_each
 from gateway.engine.reading.findings import Findings, Locate, list_locator
 from gateway.engine.reading.lists import full_order, read_list
 from gateway.engine.reading.pages import Pages
-from gateway.engine.reading.partners import Key, beyond, count_partners, place_of, read_partners, sorter
+from gateway.engine.reading.partners import Key, beyond, count_partners, in_order, place_of, read_partners, sorter
 from gateway.engine.reading.ports import Ports
 from gateway.engine.relating.parents import Parents, encoded, grouped, key_of, lookup_reader
 from gateway.engine.relating.semijoins import Semijoins
@@ -207,15 +207,16 @@ class Run:
         self.findings.note(step.product, fetched)
         if (pages := ports.pages).cells.ties:
             fetched.rows.sort(key=sorter(pages, full_order(step.product, ())))
-        lookup_of = lookup_reader(step.target)
-        # Of several partners the first is shown.
-        by_key: dict[Any, Any] = {}
-        for row in fetched.rows:
-            by_key.setdefault(lookup_of(row), row)
-        lookups = list(by_key)
-        places: list[Locate] = [lambda index: (*parents.path(lookups[index]), step.path[-1])]
+        lookup_of, rows = lookup_reader(step.target), fetched.rows
+        by_key = dict(zip(map(lookup_of, rows), rows, strict=True))
+        if len(by_key) < len(rows):
+            # Of several partners the first is shown.
+            by_key = {}
+            for row in rows:
+                by_key.setdefault(lookup_of(row), row)
+        places: list[Locate] = [lambda index: (*parents.path(list(by_key)[index]), step.path[-1])]
         (shaped,) = await self._shaped((step.rows,), list(by_key.values()), fetched, places)
-        found.update(zip(lookups, shaped, strict=True))
+        found.update(zip(by_key, shaped, strict=True))
         return found
 
     # -- a list each -------------------------------------------------------------------------------------------------------
@@ -251,10 +252,7 @@ class Run:
         # After the last row of a parent comes an empty page, which still has a total and a page before it.
         lookup_of = lookup_reader(step.target)
         groups = grouped((), lookup_of, also=parents.lookups if is_later or step.totals else ())
-        async for some in in_turns(fetched.rows, _ROWS_AT_ONCE):
-            grouped(some, lookup_of, into=groups)
-        if order:
-            await sort_each(list(groups.values()), sorter(pages, order))
+        await _group(fetched.rows, lookup_of, pages, order, into=groups)
         portions = Portions.of(groups, asked.first)
         places = [_nested(shape, step, portions, parents) for shape in step.row_shapes]
         shaped = await self._shaped(step.row_shapes, portions.rows, fetched, places)
@@ -340,6 +338,19 @@ class Run:
         async for some in in_turns(places, _ROWS_AT_ONCE):
             sealed += self.cursors.seal_many(some, bound_to)
         return sealed
+
+
+async def _group(
+    rows: list[Any], lookup_of: Callable[[Any], Any], pages: Pages, order: tuple[Order, ...], *, into: dict[Any, list[Any]]
+) -> None:
+    """Put rows under their parents' keys, in order."""
+    if len(rows) <= _ROWS_AT_ONCE:
+        grouped(in_order(pages, order, rows) if order else rows, lookup_of, into=into)
+        return
+    async for some in in_turns(rows, _ROWS_AT_ONCE):
+        grouped(some, lookup_of, into=into)
+    if order:
+        await sort_each(list(into.values()), sorter(pages, order))
 
 
 def _absent(step: ConnectionStep, totals: Sequence[Any], *, counted: bool) -> Lists:

@@ -59,7 +59,7 @@ class Parents:
         if len(own) == 1:
             found.pop(None, None)
             self.lookups = list(found)
-            self.keys = [(lookup,) for lookup in found]
+            self.keys = list(zip(found))
         else:
             self.lookups = self.keys = [key for key in found if None not in key]
 
