@@ -33,6 +33,8 @@ class Part:
     is_totals: bool
     is_link: bool
     is_idle: bool
+    asks: tuple[ConnectionStep | TotalsStep, ...] = ()
+    """Of the keys of partners: the list and its totals whose conditions may ask for them."""
 
 
 def parts_of(steps: Iterable[Step]) -> tuple[Part, ...]:
@@ -50,7 +52,8 @@ def _add(step: Step, parent: int | None, found: list[Part]) -> None:
     if connection is not None:
         found.extend(_part(totals, parent, connection) for totals in connection.totals)
         links = (*connection.links, *(link for totals in connection.totals for link in totals.links))
-        found.extend(_part(link, None, None) for link in {id(it): it for it in steps_below(links)}.values())
+        asks: tuple[ConnectionStep | TotalsStep, ...] = (connection, *connection.totals)
+        found.extend(_part(link, None, None, asks) for link in {id(it): it for it in steps_below(links)}.values())
     shapes: tuple[RowShape, ...] = ()
     if isinstance(step, ConnectionStep):
         shapes = step.row_shapes
@@ -61,7 +64,7 @@ def _add(step: Step, parent: int | None, found: list[Part]) -> None:
             _add(child.step, place, found)
 
 
-def _part(step: Step, parent: int | None, connection: ConnectionStep | None) -> Part:
+def _part(step: Step, parent: int | None, connection: ConnectionStep | None, asks: tuple[ConnectionStep | TotalsStep, ...] = ()) -> Part:
     sorts_here = not step.unusable.isdisjoint(step.product.primary_key)
     return Part(
         step,
@@ -74,4 +77,5 @@ def _part(step: Step, parent: int | None, connection: ConnectionStep | None) -> 
         is_totals=isinstance(step, TotalsStep),
         is_link=isinstance(step, LinkStep),
         is_idle=not step.product.ports or (isinstance(step, ConnectionStep) and step.is_bare),
+        asks=asks,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from gateway.caller import Caller
 from gateway.catalog.snapshot import Snapshot, snapshot_of
 from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
+from gateway.engine.explaining.cost import Tariff
 from gateway.engine.signals import Signals
 from gateway.exchange import Frame, Question
 from gateway.governance.views import View, Views
@@ -87,8 +88,16 @@ class Running:
                 await port.aclose()
 
 
-def engine_of(snapshot: Snapshot, world: World, *, bounds: Bounds | None = None, sorts: bool = True) -> Asked:
-    """Make an engine over a snapshot."""
+def engine_of(
+    snapshot: Snapshot,
+    world: World,
+    *,
+    bounds: Bounds | None = None,
+    sorts: bool = True,
+    tariff: Tariff | None = None,
+    cost: Callable[[float, int, int | None], None] = lambda *_: None,
+) -> Asked:
+    """Make an engine over a snapshot. ``cost``: told of estimates, as `Signals` is."""
     failures: list[BaseException] = []
     board = Board(world.contracts, lambda: NOW)
     engine = Engine(
@@ -100,7 +109,8 @@ def engine_of(snapshot: Snapshot, world: World, *, bounds: Bounds | None = None,
         bounds=bounds or Bounds(),
         clock=lambda: NOW,
         board=board,
-        signals=Signals(internal=lambda error, _id: failures.append(error)),
+        tariff=tariff or Tariff(),
+        signals=Signals(internal=lambda error, _id: failures.append(error), cost=cost),
     )
     ports = [port for product in snapshot.products.values() for port in product.ports]
     return Asked(engine, Mesh(world, snapshot, SECRET, sorts, board), ports, failures, Views(world.policy, world.contracts))

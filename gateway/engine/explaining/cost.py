@@ -1,7 +1,7 @@
 """The parts of an operation and one request's numbers -> what it may cost at most, before anything is read.
 
-Cost is rows x columns x weight of the port; lists in lists multiply. Rows are those that `first` and the scan budget let through, and
-those that the settings say a product has: never measured ones, which would tell callers of rows that they cannot see (SPEC A10).
+Cost is rows x columns x weight of the port; lists in lists multiply. Rows are what `reads` reckons from `first`, the scan budget and what
+the settings say of a product: never measured ones, which would tell callers of rows that they cannot see (SPEC A10).
 Rejects with COST_EXCEEDED where costs are enforced. Pure.
 """
 
@@ -22,14 +22,14 @@ from gateway.compiler.parts import Part
 from gateway.engine.asking.asked import Asked
 from gateway.engine.asking.grouping import Grouping
 from gateway.engine.budget import Bounds
+from gateway.engine.explaining.reads import keys_read, rows_read
 from gateway.engine.reading.choice import Choice, Need, Offer, Work, choose, looks_up
 from gateway.errors import GatewayError
 
 __all__ = ["Costs", "Estimate", "Tariff"]
 
-_FILTERED = 10
-"""Rows read for one that is kept, where a condition is applied here."""
 _PLAIN = Asked()
+_WORKS = {work: frozenset((work,) if work else ()) for work in Work}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +131,24 @@ class Costs:
             if part.is_idle:
                 goes_on.append(0)
                 continue
-            if part.is_totals or part.sorts_here or len(part.product.ports) > 1:
+            if part.is_totals or part.is_link or part.sorts_here or len(part.product.ports) > 1:
                 return None
             port = part.product.ports[0]
             asked: Asked = _PLAIN if part.connection is None else bound[part.step.path].asked
             work = self._at_sight(part, asked, port.capabilities, is_ruled=bool(rules[part.product.id]))
             if work is None:
                 return None
-            read, kept = self._rows(part, None if part.parent is None else goes_on[part.parent], asked, None, work)
+            parents = None if part.parent is None else goes_on[part.parent]
+            read, kept = rows_read(
+                part,
+                parents,
+                asked,
+                None,
+                works=_WORKS[work],
+                able=port.capabilities,
+                keys_max=self._bounds.keys_max,
+                scanned=self._scanned,
+            )
             goes_on.append(kept)
             rows += read
             cost += read * part.columns * self.tariff.weight(part.product.contract, port.name)
@@ -181,10 +191,15 @@ class Costs:
         if part.connection is not None:
             asked = grouping.asked if grouping is not None else bound[part.step.path].asked
         choice = self._choice(part, asked, grouping, rules, streams=streams)
-        work, port = Work.NONE, part.product.ports[0]
+        works, port = _WORKS[Work.NONE], part.product.ports[0]
         if choice.options:
-            work, port = choice.options[0].work, choice.options[0].offer.port
-        rows, kept = self._rows(part, parents, asked, grouping, work)
+            works, port = frozenset(it.work for it in choice.options[0].lacks), choice.options[0].offer.port
+        if part.is_link:
+            rows, kept = keys_read(part, bound, self._scanned), 0
+        else:
+            rows, kept = rows_read(
+                part, parents, asked, grouping, works=works, able=port.capabilities, keys_max=self._bounds.keys_max, scanned=self._scanned
+            )
         columns = part.columns if grouping is None else max(1, len(grouping.by) + len(grouping.measures))
         return PartCost(part, rows, kept, rows * columns * self.tariff.weight(part.product.contract, port.name), choice)
 
@@ -200,28 +215,6 @@ class Costs:
             sorts_here=part.sorts_here,
         )
         return choose(need, part.product, self._offers(part.product))
-
-    def _rows(self, part: Part, parents: int | None, asked: Asked, grouping: Grouping | None, work: Work) -> tuple[int, int]:
-        """Say how many rows are read at most, and how many of them go on."""
-        if work is Work.REFUSED:
-            return 0, 0
-        lists = 1 if parents is None else parents
-        scanned = self._scanned(part.product) if work else 0
-        if part.is_link:
-            return min(self._scanned(part.product), self._bounds.keys_max), 0
-        if part.connection is None:
-            kept = read = lists
-        elif grouping is not None:
-            kept = read = lists * (grouping.first if grouping.by else 1)
-            if work is Work.MORE or grouping.paths:
-                scanned = self._scanned(part.product)
-                read = max(read, min(scanned, self._bounds.keys_max * (1 if parents is None else _FILTERED)))
-        else:
-            kept = lists * asked.first if asked.rows else 0
-            read = lists * (asked.first + 1 if asked.rows else 1)
-            if work in (Work.FILTER, Work.MORE):
-                read = min(read * _FILTERED, max(scanned, read))
-        return (scanned, min(kept, scanned)) if work >= Work.COUNT else (read, kept)
 
     def _scanned(self, product: Product) -> int:
         rows_max = self._bounds.scan_rows_max

@@ -39,7 +39,7 @@ def outline(cost: PartCost, bound: Bound, rules: Mapping[str, tuple[Predicate, .
     yield f"{'.'.join(step.path)}: {_how(step)} of {product.id}@{product.contract.metadata.version} through {_through(product, option)}"
     yield from _indented(_why(product, cost.choice))
     if option is not None:
-        yield from _indented(_question(cost, option, bound, rules))
+        yield from _indented(_question(cost, option, bound, rules, bounds))
         yield from _indented(_done_here(option, step, bounds))
         count = calls(cost, bound)
         more = " or more" if Work.COUNT <= option.work <= Work.SCAN else ""
@@ -54,7 +54,7 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
     return (f"  {line}" for line in lines)
 
 
-def _question(cost: PartCost, option: Option, bound: Bound, rules: Mapping[str, tuple[Predicate, ...]]) -> Iterator[str]:
+def _question(cost: PartCost, option: Option, bound: Bound, rules: Mapping[str, tuple[Predicate, ...]], bounds: Bounds) -> Iterator[str]:
     part, step, product = cost.part, cost.part.step, cost.part.product
     grouping: Grouping | None = bound[step.path] if part.is_totals else None
     able = option.offer.port.capabilities
@@ -64,6 +64,10 @@ def _question(cost: PartCost, option: Option, bound: Bound, rules: Mapping[str, 
     if isinstance(step, LinkStep):
         name = step.relation.graphql_name
         yield f"for the condition on {name}: its keys are found first, else those of the list are looked up here, if they are fewer"
+        yield (
+            f"of more than {bounds.keys_max} keys on both sides: rows are read on and their partners looked up until a page is full; "
+            f"for numbers and totals every row is tested here, at most {bounds.scan_rows_max} of either"
+        )
     elif part.keys:
         by_port = f"looked up by the port, {able.keys_max} at a time" if looks_up(able, part.keys) else "found by reading rows"
         yield f"keys: {', '.join(part.keys)} ({by_port})"

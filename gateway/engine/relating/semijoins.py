@@ -68,6 +68,7 @@ class Semijoins:
     bound: Mapping[tuple[str, ...], Any]
     _found: dict[Hashable, Any] = field(default_factory=dict)
     _locks: dict[Hashable, asyncio.Lock] = field(default_factory=dict)
+    _looked_up: dict[Link, dict[Key, bool]] = field(default_factory=dict)
     _by_heart: list[set[Key]] = field(default_factory=list)
     _read_whole: list[Keys] = field(default_factory=list)
 
@@ -179,13 +180,17 @@ class Semijoins:
         known, columns = (await self._inner(link)).known, link.target_columns
         ports = self.open(replace(link.step, columns=link.step.columns | known.columns(link.step.product)))
         asked = Asked(where=known.rest)
-        found: list[Key] = []
-        async for some in in_turns(keys, ports.pages.budget.bounds.keys_max):
+        # Pages of a list that is sifted lead to the same partners again and again.
+        known_keys = self._looked_up.setdefault(link, {})
+        unknown = [key for key in keys if key not in known_keys]
+        for start in range(0, len(unknown), keys_max := ports.pages.budget.bounds.keys_max):
+            some = unknown[start : start + keys_max]
             fetched = await ports.do(Use.LOOKUP, _lookup(columns, some), asked, keys=columns)
             self.findings.note(ports.product, fetched)
             rows = await self.kept(ports.pages, fetched.rows, known) if known.open else fetched.rows
-            found += keys_in(ports.pages, columns, rows)
-        return found
+            matching = set(keys_in(ports.pages, columns, rows))
+            known_keys.update((key, key in matching) for key in some)
+        return [key for key in keys if known_keys[key]]
 
     # -- by heart ----------------------------------------------------------------------------------------------------------
 
