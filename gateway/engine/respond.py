@@ -13,6 +13,13 @@ from gateway.exchange import Reply
 
 __all__ = ["refusal", "reply_bytes", "stream_headers"]
 
+
+class _Answer(msgspec.Struct, omit_defaults=True):
+    data: Any
+    errors: Sequence[dict[str, Any]] = []
+    extensions: Any = None
+
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _HEADER_CHARACTERS_MAX = 4_000
 _BYPASS = b',"cache":{"status":"BYPASS","ageSeconds":0.0}'
@@ -22,16 +29,14 @@ def reply_bytes(
     data: Any, errors: Sequence[dict[str, Any]], *, slo: bytes, masked: bytes, denied: bytes, unmet: Sequence[dict[str, Any]] = ()
 ) -> bytes:
     """Encode an executed operation's answer. ``slo``, ``masked``, ``denied``: JSON, ready made. ``unmet``: demands, by @requireSlo."""
-    parts = [b'{"data":', _encode(data)]
-    if errors:
-        parts += [b',"errors":', _encode(errors)]
-    parts += [b',"extensions":{"mesh":{"slo":', slo, b',"masked":', masked]
+    parts = [b'{"mesh":{"slo":', slo, b',"masked":', masked]
     if denied != b"[]":
         parts += [b',"denied":', denied]
     if unmet:
         parts += [b',"unmet":', _encode(unmet)]
-    parts += [_BYPASS, b"}}}"]
-    return b"".join(parts)
+    parts += [_BYPASS, b"}}"]
+    # In one go: an answer may be large, and what joins it copies it.
+    return _encode(_Answer(data, errors, msgspec.Raw(b"".join(parts))))
 
 
 def refusal(error: GatewayError, request_id: str) -> Reply:

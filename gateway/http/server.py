@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.http.memory import keep_memory
 from gateway.http.refusals import RefusalError, body_of
 from gateway.observe import logs, traces
 from gateway.settings import Settings
@@ -170,6 +171,7 @@ def serve(application: ASGIApp, settings: Settings, listener: socket.socket) -> 
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     host, port = listener.getsockname()[:2]
     logs.event("listening", host=host, port=port)
+    keep_memory()
     _quiet_collector()
     try:
         with contextlib.closing(listener):
