@@ -7,28 +7,24 @@ that the caller knows of. Rejects with GRAPHQL_VALIDATION_FAILED, BAD_USER_INPUT
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 
-from graphql import FieldNode, GraphQLError, ValueNode, VariableDefinitionNode, validate
+from graphql import GraphQLError, ValueNode, VariableDefinitionNode, validate
 from graphql.execution.values import get_variable_values
 
-from gateway.catalog.reach import Reach, RulingOf
+from gateway.catalog.reach import Reach, RulingOf, StandingOf
 from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.demands import RULES
 from gateway.compiler.documents import Document
+from gateway.compiler.meant import Meant
 from gateway.errors import GatewayError, RefusedError
-from gateway.governance.ruling import Standing
 
 __all__ = ["Judge", "forbidden", "unfit_literal"]
 
 _ERRORS_MAX = 20
 _UNKNOWN_FIELD = re.compile(r"not to include unknown field ['\"](\w+)['\"]")
-_LOOKED_AT_MAX = 100
-_UNKNOWN_SELECTION = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'\.(?: Did you mean .*)?")
 _NO_USE = "masked or denied for you, so it cannot filter, sort, page or look up."
 
 
@@ -39,12 +35,17 @@ class Judge:
         self._snapshot = snapshot
         self._slices = slices
 
-    def operation(self, document: Document, reach: Reach, ruling_of: RulingOf) -> None:
+    def operation(self, document: Document, reach: Reach, ruling_of: RulingOf, standing_of: StandingOf | None = None) -> None:
         """Validate a document against its slice. **Raises** `RefusedError`, one entry per mistake."""
         slice_ = self._slices.of(reach, ruling_of)
         errors = validate(slice_.schema, document.ast, RULES, max_errors=_ERRORS_MAX)
         if not errors:
             return
+        meant = self._meaning(ruling_of, standing_of)
+        if (wider := meant.widened(reach, errors)) is not None:
+            there = self._slices.of(wider, ruling_of)
+            if more := validate(there.schema, document.ast, RULES, max_errors=_ERRORS_MAX):
+                reach, slice_, errors = wider, there, more
         # Suggestions name what the schema at hand holds, so only messages without them can be compared.
         plain, wide = (
             validate(it.schema, document.ast, RULES, max_errors=_ERRORS_MAX, hide_suggestions=True)
@@ -54,20 +55,30 @@ class Judge:
         found = []
         for error, one in zip(errors, plain, strict=True):
             if _identity(one) in known:
-                found.append(_said(error, "GRAPHQL_VALIDATION_FAILED", self._meant(error, ruling_of)))
+                found.append(_said(error, "GRAPHQL_VALIDATION_FAILED", meant.told(error, document)))
             else:
                 node = error.nodes[0] if error.nodes else None
                 found.append(_masked(getattr(getattr(node, "name", None), "value", None), "A field named here", error))
         raise _refused(found)
 
     def variables(
-        self, definitions: tuple[VariableDefinitionNode, ...], given: dict[str, Any], reach: Reach, ruling_of: RulingOf
+        self,
+        definitions: tuple[VariableDefinitionNode, ...],
+        given: dict[str, Any],
+        reach: Reach,
+        ruling_of: RulingOf,
+        standing_of: StandingOf | None = None,
     ) -> dict[str, Any]:
         """Coerce variables as graphql-core does. **Raises** `RefusedError`, one entry per mistake."""
         schema = self._slices.of(reach, ruling_of).schema
         found = get_variable_values(schema, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=False)
         if not isinstance(found, list):
             return found.coerced
+        if (wider := self._meaning(ruling_of, standing_of).widened(reach, found)) is not None:
+            there = self._slices.of(wider, ruling_of).schema
+            more = get_variable_values(there, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=False)
+            if isinstance(more, list):
+                reach, schema, found = wider, there, more
         # Suggestions name what the schema at hand holds, so only messages without them can be compared.
         plain, wide = (
             get_variable_values(it, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=True)
@@ -82,29 +93,8 @@ class Judge:
             ]
         )
 
-    def _meant(self, error: GraphQLError, ruling_of: RulingOf) -> str | None:
-        """Suggest a domain's or product's name: the slice holds only those that were named right."""
-        found = _UNKNOWN_SELECTION.fullmatch(error.message)
-        if found is None or not (error.nodes and isinstance(error.nodes[0], FieldNode)):
-            return None
-        name, type_name = found.groups()
-        choices: list[str] = []
-        domains = self._snapshot.domains
-        if type_name == "Query":
-            # Only what is near is judged, and of it no more than a few products: there may be thousands.
-            near = get_close_matches(name, domains, n=5, cutoff=0.6)
-            choices = ["mesh", *(it for it in near if _is_served(domains[it].products, ruling_of))]
-        else:
-            for domain in domains.values():
-                if domain.type_name == type_name:
-                    near = get_close_matches(name, domain.products, n=5, cutoff=0.5)
-                    choices = [it for it in near if ruling_of(domain.products[it]).standing is Standing.SERVED]
-        meant = get_close_matches(name, choices, n=3, cutoff=0.6)
-        if not choices and not meant:
-            return None
-        stem = f"Cannot query field '{name}' on type '{type_name}'."
-        quoted = " or ".join(f"'{it}'" for it in meant)
-        return f"{stem} Did you mean {quoted}?" if meant else stem
+    def _meaning(self, ruling_of: RulingOf, standing_of: StandingOf | None) -> Meant:
+        return Meant(self._snapshot, ruling_of, standing_of or (lambda product: ruling_of(product).standing))
 
 
 def forbidden(products: Iterable[Product]) -> RefusedError:
@@ -127,10 +117,6 @@ def unfit_literal(node: ValueNode) -> GatewayError:
     """Refuse a literal that does not fit its type."""
     place = () if node.loc is None else ((node.loc.start_token.line, node.loc.start_token.column),)
     return GatewayError("BAD_USER_INPUT", "A literal does not fit its type.", locations=place)
-
-
-def _is_served(products: Mapping[str, Product], ruling_of: RulingOf) -> bool:
-    return any(ruling_of(product).standing is Standing.SERVED for product in islice(products.values(), _LOOKED_AT_MAX))
 
 
 def _identity(error: GraphQLError) -> tuple[object, ...]:

@@ -45,7 +45,7 @@ from gateway.errors import GatewayError
 from gateway.governance.masks import MaskKeys
 from gateway.governance.recent import Recent
 from gateway.governance.rule import rule
-from gateway.governance.ruling import ProductRuling
+from gateway.governance.ruling import ProductRuling, Standing
 from gateway.observe.traces import span
 
 __all__ = ["Operations", "Ruler"]
@@ -60,6 +60,9 @@ class Ruler(Protocol):
 
     def ruling(self, contract: Contract) -> ProductRuling:
         """Rule on a contract."""
+
+    def standing(self, contract: Contract) -> Standing:
+        """Tell how a contract's product stands."""
 
 
 _Key = tuple[str, str | None, Ruler, bool, Trace]
@@ -156,8 +159,11 @@ class Operations:
         """Name the variables that must be given and are not."""
         return self._readings.missing(prepared.text, prepared.name, given)
 
-    def variables(self, prepared: Prepared, raw: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Coerce a request's variables. **Raises** `GatewayError` BAD_USER_INPUT, MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED."""
+    def variables(self, prepared: Prepared, raw: Mapping[str, Any] | None, view: Ruler) -> dict[str, Any]:
+        """Coerce a request's variables. **Raises** `GatewayError` BAD_USER_INPUT, MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED.
+
+        ``view``: the caller's, to tell what was meant by a name that does not exist.
+        """
         if not prepared.takes_variables:
             return {}
         given = raw or {}
@@ -168,7 +174,9 @@ class Operations:
             return checked.coerce(given)
         except GiveUpError:
             definitions = self._readings.variables(prepared.text, prepared.name)
-            return self._judge.variables(definitions, dict(given), checked.reach, checked.ruling_of)
+            return self._judge.variables(
+                definitions, dict(given), checked.reach, lambda it: view.ruling(it.contract), lambda it: view.standing(it.contract)
+            )
 
     def executable(self, prepared: Prepared, variables: Mapping[str, Any]) -> Executable:
         """Return the executable for the @skip/@include variables of a request, compiling it at first sight."""
@@ -192,9 +200,12 @@ class Operations:
         def ruling_of(product: Product) -> ProductRuling:
             return view.ruling(product.contract)
 
-        reach = reach_of(self._snapshot, ruling_of, document.operation, document.fragments, trace)
+        def standing_of(product: Product) -> Standing:
+            return view.standing(product.contract)
+
+        reach = reach_of(self._snapshot, ruling_of, document.operation, document.fragments, trace, standing_of=standing_of)
         for others in _other_operations(document):
-            _merge(reach, reach_of(self._snapshot, ruling_of, others, document.fragments, trace))
+            _merge(reach, reach_of(self._snapshot, ruling_of, others, document.fragments, trace, standing_of=standing_of))
         if reach.forbidden:
             raise forbidden(reach.forbidden.values())
         rulings = tuple(ruling_of(self._snapshot.products[id_]) for id_ in sorted(reach.links))
@@ -206,7 +217,7 @@ class Operations:
             return kept[0]
         started = time.perf_counter()
         held = _fixed(self._snapshot, ruling_of, reach)
-        self._judge.operation(document, reach, ruling_of)
+        self._judge.operation(document, reach, ruling_of, standing_of)
         slice_ = self._slices.of(reach, held)
         coerce = coercer_of(slice_.schema, document.operation.variable_definitions or ())
         checked = Checked(document.shape, reach, held, _literal_types(document, slice_), long_as_text, coerce)

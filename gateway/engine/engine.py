@@ -165,7 +165,7 @@ class Engine:
         given = dict.fromkeys(prepared.conditions, True) | (question.variables or {})
         executable = self._operations.executable(prepared, given)
         missing = self._operations.missing(prepared, given)
-        values = Values({} if missing else self._operations.variables(prepared, given), prepared.literals)
+        values = Values({} if missing else self._operations.variables(prepared, given, view), prepared.literals)
         rules = self._bound_rules(executable, frame.caller)
         bound = bind(executable, values, self.bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
         estimate = self._costs.estimate(executable, bound, rules)
@@ -217,7 +217,7 @@ class Engine:
 
     def _compile(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
         prepared = self._prepared(question, frame, view)
-        variables = self._operations.variables(prepared, question.variables)
+        variables = self._operations.variables(prepared, question.variables, view)
         return prepared, variables, self._operations.executable(prepared, variables)
 
     def _prepared(self, question: Question, frame: Frame, view: View) -> Prepared:
@@ -262,7 +262,7 @@ class Engine:
     def _foreign(self, pick: ForeignPick, case: Case, errors: list[dict[str, Any]]) -> Any:
         document = self._operations.document(case.prepared.text, case.prepared.name)
         if pick.name != "mesh":
-            variables = self._operations.variables(case.prepared, case.question.variables)
+            variables = self._operations.variables(case.prepared, case.question.variables, case.view)
             asked = asked_of(pick.key, document.operation.selection_set.selections, document.fragments, variables)
             return msgspec.Raw(self._described.answer(asked, case.ruling_of, case.frame.scope))
         listing = Listing(self.snapshot, case.ruling_of, self._cursors, case.view.digest, self.bounds.rows_max)

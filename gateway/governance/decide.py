@@ -18,7 +18,7 @@ from gateway.governance.columns import NO_GRANT, Column, Held, in_clear, label, 
 from gateway.governance.facts import Facts, grant_holds
 from gateway.governance.ruling import FieldRuling, ProductRuling, Reason, Standing
 
-__all__ = ["decide"]
+__all__ = ["decide", "standing_without_grants"]
 
 
 def decide(contract: Contract, policy: MeshPolicy, facts: Facts) -> ProductRuling:
@@ -50,6 +50,15 @@ def decide(contract: Contract, policy: MeshPolicy, facts: Facts) -> ProductRulin
         fields=fields,
         valid_until=dt.datetime.combine(min(ends) + dt.timedelta(days=1), dt.time(), dt.UTC) if ends else None,
     )
+
+
+def standing_without_grants(contract: Contract, policy: MeshPolicy, facts: Facts) -> Standing | None:
+    """Tell how a product stands to whom no grant applies, without ruling on its fields; None where one does."""
+    return None if _held(contract, policy, facts)[0] else _unserved(contract)
+
+
+def _unserved(contract: Contract) -> Standing:
+    return Standing.LISTED if contract.metadata.visibility is Visibility.LISTED else Standing.HIDDEN
 
 
 def _held(contract: Contract, policy: MeshPolicy, facts: Facts) -> tuple[list[Held], str]:
@@ -109,7 +118,7 @@ def _without_access(contract: Contract, reason: Reason) -> ProductRuling:
         product=contract.key,
         contract=label(contract),
         owner=contract.metadata.owner,
-        standing=Standing.LISTED if contract.metadata.visibility is Visibility.LISTED else Standing.HIDDEN,
+        standing=_unserved(contract),
         row_rules=(FALSE,),
         fields=tuple(not_at_all(column, given, no_grant) for column, given in contract.classification_by_name.items()),
         reason=reason,

@@ -39,12 +39,22 @@ INTROSPECTION = get_introspection_query()
 TWENTY = ("area-000/*-0000*", "area-000/*-0001*", "area-000/*-00020")
 """The first twenty of the ring that analysts see (they do not see the eleventh), one linked to the next."""
 FOUR = "{ area000 { orders00000(first: 10) { nodes { id ref0 { id ref0 { id ref0 { id status } } } } } } }"
-MISSPELT = (
-    "{ aera000 { orders00000 { totalCount } } }",
-    "{ area000 { ordres00000 { totalCount } } }",
-    "{ area000 { orders00000 { nodes { statsu } } } }",
-    "{ area000 { orders00000(where: {statsu: {eq: OPEN}}) { totalCount } } }",
-)
+MISSPELT = {
+    "domain": ("{ aera000 { orders00000 { totalCount } } }", "area000"),
+    "product": ("{ area000 { ordres00000 { totalCount } } }", "orders00000"),
+    "field": ("{ area000 { orders00000 { nodes { statsu } } } }", "status"),
+    "relationship": ("{ area000 { orders00000 { nodes { rf0 { id } } } } }", "ref0"),
+    "input field": ("{ area000 { orders00000(where: {statsu: {eq: OPEN}}) { totalCount } } }", "status"),
+    "relationship in where": ("{ area000 { orders00000(where: {rf0: {id: {eq: 1}}}) { totalCount } } }", "ref0"),
+    "argument": ("{ area000 { orders00000(whre: {}) { totalCount } } }", "where"),
+    "enumeration": ("{ area000 { orders00000(where: {status: {eq: OPNE}}) { totalCount } } }", "OPEN"),
+    "column in groups": ("{ area000 { orders00000 { groups(by: [{field: STATSU}]) { count } } } }", "STATUS"),
+    "type": ("query ($w: Area000Orders00000Wher) { area000 { orders00000(where: $w) { totalCount } } }", "Area000Orders00000Where"),
+    "directive": ("{ area000 { orders00000 @skp(if: true) { totalCount } } }", "@skip"),
+    "variable": ("query ($first: Int) { area000 { orders00000(first: $frist) { totalCount } } }", "$first"),
+}
+"""Operations with one name that does not exist, and what was meant."""
+
 CATALOGUE = "{ mesh { products { id owner accessible cursor } } }"
 COUNTED = "{ mesh { productsCount } }"
 SEARCHED = '{ mesh { products(search: "orders-0299", accessible: true) { id } } }'
@@ -120,9 +130,9 @@ async def _questions(service: Service, figures: Figures) -> None:
     await ask("4 products in one operation, first time", FOUR)
     for name in ("  second time", "4 products in one operation, third time"):
         await ask(name, FOUR)
-    for number, text in enumerate(MISSPELT):
-        await ask(f"misspelt: {('domain', 'product', 'field', 'input field')[number]}", text)
-    await ask("misspelt: domain, by who has access to nothing", MISSPELT[0], STRANGER)
+    for what, (text, _) in MISSPELT.items():
+        await ask(f"misspelt: {what}", text)
+    await ask("misspelt: domain, by who has access to nothing", MISSPELT["domain"][0], STRANGER)
     await ask("catalogue: its first 100 products", CATALOGUE)
     before_mib = _resident_mib()
     await ask("catalogue: count all products, first time of a view", COUNTED)

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.exchange import Frame, Question
 from tests.attacks.lying import STRING, Mesh, analyst, contract, link
-from tests.bench.scale import Figures, measure
+from tests.bench.scale import MISSPELT, Figures, measure
 from tests.conftest import within
 
 ASKED_ONCE = (
@@ -39,13 +39,9 @@ def test_what_a_wide_mesh_costs_grows_with_it_to_start_and_not_to_ask(tmp_path: 
 
 def _answers(figures: Figures) -> None:
     replies = {name: msgspec.json.decode(reply.body) for name, reply in figures.replies.items()}
-    told = [replies[f"misspelt: {what}"]["errors"][0]["message"] for what in ("domain", "product", "field", "input field")]
-    assert [told_.partition("Did you mean ")[2].partition("'")[2].partition("'")[0] for told_ in told] == [
-        "area000",
-        "orders00000",
-        "status",
-        "status",
-    ]
+    for what, (_, meant) in MISSPELT.items():
+        told = replies[f"misspelt: {what}"]["errors"][0]["message"].partition("Did you mean ")[2]
+        assert told.partition("'")[2].partition("'")[0] == meant, (what, told)
     row = replies["4 products in one operation, third time"]["data"]["area000"]["orders00000"]["nodes"][0]
     assert row["ref0"]["ref0"]["ref0"]["status"] == "OPEN"
     types = replies["introspect 20 linked products, seen before"]["data"]["__schema"]["types"]
