@@ -1,4 +1,4 @@
-"""``where`` arguments -> the relationships that they follow, be they written in the text or sent in variables.
+"""``where`` and the arguments of ``groups`` -> the relationships that they follow, be they written in the text or sent in variables.
 
 What variables hold is condensed to a `Trace` first: the names in it that relationships have, nested as there, and nothing of any value;
 so few requests differ in it that it may be part of what compiled operations are kept by. Rejects and touches nothing: names that are
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
+    EnumValueNode,
     FieldNode,
     ListValueNode,
     ObjectValueNode,
@@ -20,6 +21,7 @@ from graphql import (
     VariableNode,
 )
 
+from gateway.catalog.measures import HOPS_MAX, relation_symbols
 from gateway.catalog.snapshot import Product, Relation, Snapshot
 
 __all__ = ["NO_TRACE", "SOME", "WORDS", "Mention", "Mentions", "Trace", "followable", "relation_names", "trace_of"]
@@ -28,6 +30,7 @@ WORDS = ("and", "or", "not")
 SOME = ("some", "none")
 _DEPTH_MAX = 64
 _NESTED = (dict, list)
+_PATHS = (list, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +66,22 @@ def followable(product: Product) -> Iterable[Relation]:
 
 
 def relation_names(snapshot: Snapshot) -> frozenset[str]:
-    """Gather the names of all relationships that conditions may follow."""
-    return frozenset(it.graphql_name for product in snapshot.products.values() for it in followable(product))
+    """Gather the names of all relationships that conditions may follow, and what ``by`` calls those that groups may."""
+    products = snapshot.products.values()
+    return frozenset(it.graphql_name for product in products for it in followable(product)).union(*map(relation_symbols, products))
 
 
 def trace_of(variables: Mapping[str, Any] | None, names: frozenset[str]) -> Trace:
     """Condense a request's variables."""
-    if not variables or not any(type(value) in _NESTED for value in variables.values()):
+    if not variables:
         return NO_TRACE
     found: dict[str, Any] = {}
     for variable, value in variables.items():
         if type(value) is dict or (type(value) is list and value and type(value[0]) in _NESTED):
             # Also where it names nothing: what is given is not the default.
             _gather(value, names, found.setdefault(variable, {}), 0)
+        elif type(value) in _PATHS and (path := _path(value, names)):
+            found[variable] = path
     return _frozen(found) if found else NO_TRACE
 
 
@@ -84,6 +90,8 @@ def _gather(value: Any, names: frozenset[str], found: dict[str, Any], depth: int
         return  # deeper than any limit lets variables be
     if type(value) is dict:
         for name, inner in value.items():
+            if name == "path" and type(inner) in _PATHS:
+                _merge(_path(inner, names), found)
             below = found.setdefault(name, {}) if name in names else found
             if type(inner) in _NESTED:
                 _gather(inner, names, below, depth + 1)
@@ -91,6 +99,22 @@ def _gather(value: Any, names: frozenset[str], found: dict[str, Any], depth: int
         for item in value:
             if type(item) in _NESTED:
                 _gather(item, names, found, depth + 1)
+
+
+def _path(value: Any, names: frozenset[str]) -> dict[str, Any]:
+    """Read what may be the path of a column to group by: each relationship inside the one before."""
+    found: dict[str, Any] = {}
+    below = found
+    for name in (value if type(value) is list else [value])[:HOPS_MAX]:
+        if type(name) is not str or name not in names:
+            break
+        below[name] = below = {}
+    return found
+
+
+def _merge(path: dict[str, Any], found: dict[str, Any]) -> None:
+    for name, below in path.items():
+        _merge(below, found.setdefault(name, {}))
 
 
 def _frozen(found: dict[str, Any]) -> Trace:
@@ -122,6 +146,62 @@ class Mentions:
             if argument.name.value in ("having", "orderBy"):
                 self._names(product, argument.value, found)
         return self._mentioned(product, found) if found else ()
+
+    def of_keys(self, product: Product, node: FieldNode) -> tuple[Mention, ...]:
+        """Find what the keys of groups over rows of ``product`` follow, as ``by``, ``having`` and ``orderBy`` say."""
+        found: dict[str, Any] = {}
+        for argument in node.arguments or ():
+            match argument.name.value:
+                case "by":
+                    self._by(product, argument.value, found)
+                case "having" | "orderBy":
+                    self._names(product, argument.value, found)
+        return self._mentioned(product, found) if found else ()
+
+    def _by(self, product: Product, node: ValueNode, found: dict[str, Any]) -> None:
+        match node:
+            case VariableNode():
+                given = self._trace.of(node.name.value)
+                if given is not None:
+                    self._traced_path(product, given, found)
+                elif (default := self._defaults.get(node.name.value)) is not None:
+                    self._by(product, default, found)
+            case ListValueNode(values=values):
+                for item in values:
+                    self._by(product, item, found)
+            case ObjectValueNode(fields=fields):
+                for field in fields:
+                    if field.name.value == "path":
+                        self._path(product, field.value, found)
+
+    def _path(self, product: Product, node: ValueNode, found: dict[str, Any]) -> None:
+        """Gather the relationships of one path, each inside the one before."""
+        if isinstance(node, VariableNode):
+            given = self._trace.of(node.name.value)
+            if given is not None:
+                self._traced_path(product, given, found)
+            elif (default := self._defaults.get(node.name.value)) is not None:
+                self._path(product, default, found)
+            return
+        for item in node.values if isinstance(node, ListValueNode) else (node,):
+            relation = relation_symbols(product).get(self._symbol(item))
+            if relation is None:
+                return
+            found = found.setdefault(relation.graphql_name, {})
+            product = self._snapshot.products[relation.target]
+
+    def _symbol(self, node: ValueNode) -> str:
+        if isinstance(node, VariableNode):
+            given = self._trace.of(node.name.value)
+            if given is not None and given.names:
+                return given.names[0][0]
+            node = self._defaults.get(node.name.value, node)
+        return node.value if isinstance(node, EnumValueNode) else ""
+
+    def _traced_path(self, product: Product, trace: Trace, found: dict[str, Any]) -> None:
+        for symbol, below in trace.names:
+            if (relation := relation_symbols(product).get(symbol)) is not None:
+                self._traced_path(self._snapshot.products[relation.target], below, found.setdefault(relation.graphql_name, {}))
 
     def _names(self, product: Product, node: ValueNode, found: dict[str, Any]) -> None:
         """Gather the relationships that a value names, wherever it does."""

@@ -163,16 +163,18 @@ class _Walk:
 
         self._filtered(product, self.mentions.of(product, node))
         self._measured(product, self.mentions.of_totals(product, node))
-        # Variables may say what to group by, so all that is one step away is there.
+        # A misspelt name is told from what there is: all that is one step away is there.
         for relation in product.relations:
             self._follow(product, relation)
+        self._keyed(product, self.mentions.of_keys(product, node))
         self._each(selections, ("group", product.id), visit)
         self._totals(product, selections)
 
     def _totals(self, product: Product, selections: SelectionSetNode) -> None:
         def visit(node: FieldNode) -> None:
-            if node.name.value in FUNCTIONS and node.selection_set is not None:
-                self._measure(product, node.selection_set)
+            if node.name.value in FUNCTIONS and node.selection_set is not None and not self._measure(product, node.selection_set):
+                # Of nothing in particular: whether there is such a function depends on the partners as well.
+                self._measured(product, tuple(map(Mention, product.relations)))
 
         self._each(selections, ("totals", product.id), visit)
 
@@ -185,8 +187,12 @@ class _Walk:
                 self.reach.links.setdefault(target.id, set())
                 self._filtered(target, mention.below)
 
-    def _measure(self, product: Product, selections: SelectionSetNode) -> None:
+    def _measure(self, product: Product, selections: SelectionSetNode) -> bool:
+        """Let totals be taken along what is selected; says whether anything is."""
+        named: set[str] = set()
+
         def visit(node: FieldNode) -> None:
+            named.add(node.name.value)
             relation = product.relation_by_name.get(node.name.value)
             if relation is None or relation.many or node.selection_set is None:
                 return
@@ -196,6 +202,7 @@ class _Walk:
                 self._measure(target, node.selection_set)
 
         self._each(selections, ("measure", product.id), visit)
+        return named != {"__typename"}
 
     def _measured(self, product: Product, mentions: tuple[Mention, ...]) -> None:
         """Let totals be taken along relationships, as far as the view knows of where they lead."""
@@ -214,6 +221,12 @@ class _Walk:
         self.reach.links.setdefault(product.id, set()).add(relation.graphql_name)
         self.reach.links.setdefault(target.id, set())
         return target
+
+    def _keyed(self, product: Product, mentions: tuple[Mention, ...]) -> None:
+        """Let groups follow the relationships that their arguments name."""
+        for mention in mentions:
+            if (target := self._follow(product, mention.relation)) is not None:
+                self._keyed(target, mention.below)
 
     def _key(self, product: Product, selections: SelectionSetNode) -> None:
         def visit(node: FieldNode) -> None:

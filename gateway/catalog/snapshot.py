@@ -98,6 +98,10 @@ class Product:
         """The contract's primary key columns."""
         return self.contract.primary_key
 
+    def is_unique_by(self, columns: Collection[str]) -> bool:
+        """Whether rows that are alike in these columns are one row, or none that could be put in an order."""
+        return set(self.primary_key) <= set(columns)
+
     def path(self) -> str:
         """Return ``domain.product`` in GraphQL's names."""
         return f"{self.domain_field}.{self.graphql_name}"

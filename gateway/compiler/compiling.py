@@ -131,8 +131,8 @@ class _Compiling:
         shape, columns = self._rows(pick.rows)
         target = _indices(product, pick.relation.target_columns)
         needed = columns | set(target)
-        if pick.unusable.intersection(product.primary_key):
-            # Of several partners the first is shown: by their pseudonyms, not by the port's order of what is masked.
+        if pick.unusable.intersection(product.primary_key) or not product.is_unique_by(pick.relation.target_columns):
+            # Of several partners the first is shown: by primary key, not by the port's own order, and by its pseudonyms where it is masked.
             needed |= set(_indices(product, product.primary_key))
         return PartnerStep(product, self.ruling_of(product), pick.path, needed, target, pick.unusable, shape)
 
@@ -200,15 +200,15 @@ class _Compiling:
         )
 
     def _masks(self, product: Product, part: TotalsPick, partners: tuple[Product, ...]) -> dict[tuple[str, str], MaskFunction]:
-        fields = [(product, it) for it in part.veiled.values()]
+        # The product may be a partner of its own, and ruled otherwise there than where the answer joins its columns with others.
+        fields = [("", product, it) for it in part.veiled.values()]
         for partner in partners:
-            if partner is not product:
-                fields += [(partner, it) for it in self.ruling_of(partner).fields if is_open(it) and not is_clear(it)]
+            fields += [(partner.id, partner, it) for it in self.ruling_of(partner).fields if is_open(it) and not is_clear(it)]
         found = {}
-        for one, it in fields:
+        for whose, one, it in fields:
             type_ = one.column_by_name[it.column].type
             mask = fitting(it.mask or Mask(MaskKind.NULLIFY), type_)
-            found[one.id, it.column] = mask_function(mask, type_, self.keys, one.contract.metadata.domain)
+            found[whose, it.column] = mask_function(mask, type_, self.keys, one.contract.metadata.domain)
         return found
 
     def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:

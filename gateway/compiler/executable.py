@@ -132,7 +132,7 @@ class TotalsStep(Step):
     links: tuple[LinkStep, ...] = ()
     """What conditions on the connection and on its groups follow."""
     masks: Mapping[tuple[str, str], Callable[[Any], Any]] = field(default_factory=dict)
-    """(product id, column) -> the mask of what shows of it, where it is masked but may be used."""
+    """(partner's id, column) -> the mask of what shows of it, where it is masked but may be used; no id: of the list's own rows."""
 
 
 @dataclass(frozen=True, slots=True)

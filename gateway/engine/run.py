@@ -205,12 +205,12 @@ class Run:
         ports, columns = self.open(step), _names(step)
         fetched = await ports.do(Use.LOOKUP, lambda pages, _: read_partners(pages, columns, parents.keys), keys=columns)
         self.findings.note(step.product, fetched)
-        if (pages := ports.pages).cells.ties:
+        if (pages := ports.pages).cells.ties or not step.product.is_unique_by(columns):
             fetched.rows.sort(key=sorter(pages, full_order(step.product, ())))
         lookup_of, rows = lookup_reader(step.target), fetched.rows
         by_key = dict(zip(map(lookup_of, rows), rows, strict=True))
         if len(by_key) < len(rows):
-            # Of several partners the first is shown.
+            # Of several partners the first is shown, whatever order the port has.
             by_key = {}
             for row in rows:
                 by_key.setdefault(lookup_of(row), row)

@@ -127,3 +127,25 @@ async def test_what_is_for_aggregates_only_is_not_lifted_beyond_enough_subjects(
     mesh = await mesh_of(LIFTED, told, wage=guarded)
     assert (await mesh.ask("{ shop { staff { aggregate { sum { wage } } } } }")).codes == ["GROUP_TOO_SMALL"]
     assert (await mesh.ask("{ shop { staff { aggregate { max { wage } } } } }")).refusal == "MASKED_FIELD_IN_PREDICATE"
+
+
+async def test_a_partner_of_the_same_product_shows_masked_even_where_the_answer_joins_the_column_with_what_may_not_be_used() -> None:
+    staff = contract(
+        "staff",
+        {"id": STRING, "mail": STRING, "boss": STRING},
+        classified={"mail": EMAIL},
+        grants=(LIFTED,),
+        links=(link("chief", "shop/staff", {"boss": "id"}), link("box", "shop/boxes", {"mail": "address"})),
+    )
+    boxes = contract("boxes", {"address": STRING, "size": STRING}, key=("address",), classified={"address": EMAIL}, grants=(PLAIN,))
+    ports: list[Any] = [
+        await open_sql(staff, Rows([{name: row[name] for name in ("id", "mail", "boss")} for row in ROWS]), clock=lambda: NOW, cursors=1),
+        await open_sql(boxes, Rows([{"address": "ann@example.com", "size": "large"}]), clock=lambda: NOW, cursors=1),
+    ]
+    _OPEN.extend(ports)
+    mesh = Mesh((staff, ports[0]), (boxes, ports[1]))
+    key = "by: [{path: [CHIEF], field: MAIL}]) { key { chief { mail } } max { chief { mail } } }"
+    answer = await mesh.ask(f"{{ shop {{ staff {{ nodes {{ box {{ size }} }} groups({key} }} }} }}")
+    assert [it["key"]["chief"]["mail"] for it in answer.data["shop"]["staff"]["groups"]] == ["a***@example.com", "a***@example.com", None]
+    for value in (b"abe@", b"ann@", b"bob@"):
+        assert value not in answer.body

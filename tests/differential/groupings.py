@@ -111,6 +111,12 @@ def _measured(drawing: _Drawing, product: Product, type_: Any, hops: int = 2) ->
     return None
 
 
+def _is_rounded(function: str, column: Column) -> bool:
+    """Whether a total depends on the order in which it was added up, in its last digits."""
+    type_ = aggregate_type(function, column.type)
+    return function in ("sum", "avg") and isinstance(type_, Scalar) and type_.kind is Kind.FLOAT
+
+
 def _inside(path: tuple[str, ...], text: str, *, colon: bool) -> str:
     for name in reversed(path):
         text = f"{name}{': ' if colon else ' '}{{{text}}}"
@@ -139,7 +145,7 @@ def _order(drawing: _Drawing, product: Product, type_: Any, keys: list[_Key]) ->
     if chance < 0.7 and functions:
         function = random.choice(functions)
         found = _measured(drawing, product, get_named_type(type_.fields[function].type))
-        if found is not None:
+        if found is not None and not (drawing.exact and _is_rounded(function, found[1])):
             return f"{{{function}: {{{_inside(found[0], f'{found[1].graphql_name}: {direction}', colon=True)}}}}}"
     path, key = random.choice(keys)
     return "{key: " + "".join(f"{{{it.graphql_name}: " for it in path) + f"{{{key.graphql_name}: {direction}}}" + "}" * (len(path) + 1)
@@ -153,7 +159,7 @@ def _having(drawing: _Drawing, product: Product, type_: Any, keys: list[_Key]) -
     if functions and random.random() < 0.4:
         function = random.choice(functions)
         found = _measured(drawing, product, get_named_type(type_.fields[function].type))
-        if found is not None:
+        if found is not None and not (drawing.exact and _is_rounded(function, found[1])):
             way, column, field = found
             test = f"{column.graphql_name}: {_test(drawing, column, function, get_named_type(field.type))}"
             yield f"{function}: {{{_inside(way, test, colon=True)}}}"

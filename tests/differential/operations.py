@@ -47,9 +47,9 @@ class Operation:
     cursors: tuple[str, ...]
 
 
-def operation_of(schema: GraphQLSchema, world: World, snapshot: Snapshot, random: Random) -> Operation:
-    """Draw an operation that is valid in ``schema``."""
-    drawing = _Drawing(schema, world, snapshot, random)
+def operation_of(schema: GraphQLSchema, world: World, snapshot: Snapshot, random: Random, *, exact: bool = False) -> Operation:
+    """Draw an operation that is valid in ``schema``. ``exact``: no groups are kept or sorted by what holds to the last digit or so."""
+    drawing = _Drawing(schema, world, snapshot, random, exact=exact)
     return drawing.draw()
 
 
@@ -59,6 +59,7 @@ class _Drawing:
     world: World
     snapshot: Snapshot
     random: Random
+    exact: bool = False
     variables: list[tuple[str, str]] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     cursors: list[str] = field(default_factory=list)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ from gateway.settings import Limits
 from gateway.slo.board import Board
 
 from ..conformance.serving import remote, serving
-from .oracle import Mesh, Oracle
+from .oracle import Approximate, Mesh, Oracle
 from .plain_port import PlainPort
 from .worlds import NOW, World
 
@@ -170,6 +171,9 @@ def differences(found: Any, expected: Any, cursors: Mapping[str, Any], seen: dic
             if not isinstance(found, str) or seen.setdefault(expected, found) != found:
                 return f"{path}: {found!r} in place of a cursor"
             return None
+        case Approximate():
+            is_near = isinstance(found, float) and math.isclose(found, expected, rel_tol=1e-9)
+            return None if is_near else f"{path}: {found!r} in place of about {expected!r}"
         case dict():
             if not isinstance(found, dict) or list(found) != list(expected):
                 return f"{path}: {_short(found)} in place of {_short(expected)}"

@@ -59,7 +59,7 @@ async def check_cases(world: World, cases: Iterable[int], engines: Mapping[str, 
     for case in cases:
         random = Random(f"{world.seed} {case}")
         caller = random.choice(callers)
-        operation = operation_of(drawing.oracle(caller).schema, world, drawing.mesh.snapshot, random)
+        operation = operation_of(drawing.oracle(caller).schema, world, drawing.mesh.snapshot, random, exact=True)
         long_as_text = random.random() < 0.1
         for name, asked in engines.items():
             for one in variants(operation, random):

@@ -59,7 +59,7 @@ async def check_cases(world: World, asked: Asked) -> None:
         random = Random(f"{world.seed} {case}")
         caller = random.choice(callers)
         if case % 4 == 3:
-            schema = schema_of(asked.mesh.snapshot, asked.oracle(caller).rulings, totals=True)
+            schema = schema_of(asked.mesh.snapshot, asked.oracle(caller).rulings)
             drawn = flat_groups(schema, world, asked.mesh.snapshot, random)
         else:
             drawn = flat_operation(asked.oracle(caller).schema, world, asked.mesh.snapshot, random)

@@ -91,7 +91,7 @@ async def _compare(sides: Sides, caller: Caller, random: Random) -> None:
     if not twins:
         return
     rulings = {id_: view.ruling(product.contract) for id_, product in sides.snapshot.products.items()}
-    usable, known = (schema_of(sides.snapshot, rulings, wide=wide, totals=True) for wide in (False, True))
+    usable, known = (schema_of(sides.snapshot, rulings, wide=wide) for wide in (False, True))
     for case in range(OPERATIONS):
         asking, cursors = _asking(sides, known if random.random() < 0.06 else usable, random)
         try:

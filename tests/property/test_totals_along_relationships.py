@@ -82,6 +82,42 @@ async def test_more_foreign_keys_than_are_looked_up_at_once_are_found_by_reading
     assert few.data == many.data
 
 
+FAR = "{payment{payments{groups(first: 1000, by: %s){count}}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        (FAR % "[{path: [ORDER, CUSTOMER], field: COUNTRY}]", {}),
+        (
+            "query($by: [PaymentPayments_GroupBy!]!) " + FAR % "$by",
+            {"by": [{"path": ["ORDER", "CUSTOMER"], "field": "COUNTRY"}]},
+        ),
+        ("query($path: [PaymentPayments_GroupPath!]) " + FAR % "[{path: $path, field: COUNTRY}]", {"path": ["ORDER", "CUSTOMER"]}),
+    ],
+    ids=["text", "variable", "path in a variable"],
+)
+async def test_groups_are_formed_by_what_lies_far_away_whether_or_not_its_key_is_selected(text: str, variables: dict[str, Any]) -> None:
+    asked = await opened(shop())
+    shown = "{payment{payments{groups(by: [{path: [ORDER, CUSTOMER], field: COUNTRY}]){key{order{customer{country}}} count}}}}"
+    found, whole = await ask(asked, (text, variables), (shown, {}))
+    assert found.errors == whole.errors == []
+    groups = [answer.data["payment"]["payments"]["groups"] for answer in (found, whole)]
+    assert [it["count"] for it in groups[0]] == [it["count"] for it in groups[1]]
+    assert len(groups[0]) > 2
+
+
+async def test_a_function_that_only_partners_have_may_be_asked_of_nothing_in_particular() -> None:
+    world = shop()
+    for at, contract in enumerate(world.contracts):
+        if contract.key == "customer/customers":
+            (friend,) = contract.relationships
+            latest = friend.model_copy(update={"name": "latest", "to": "order/orders", "on": (("friend_id", "order_id"),), "inverse": None})
+            world.contracts[at] = contract.model_copy(update={"relationships": (friend, latest)})
+    (answer,) = await ask(await opened(world), ("{customer{customers{aggregate{sum{__typename} count}}}}", {}))
+    assert answer.data == {"customer": {"customers": {"aggregate": {"sum": {"__typename": "CustomerCustomers_Sum"}, "count": 12}}}}
+
+
 def mask_customer_ids(world: World) -> None:
     """Mask the key that customers are found by, at the customers' end only."""
     for at, contract in enumerate(world.contracts):

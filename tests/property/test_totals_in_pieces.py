@@ -142,3 +142,13 @@ def test_cutting_at_the_ends_of_time_raises() -> None:
     with pytest.raises(OverflowError):
         cutter(Scalar(Kind.INSTANT), "day", "America/New_York")(dt.datetime(1, 1, 1, tzinfo=dt.UTC))
     assert math.isfinite(total("avg", FLOAT, [0.5]))
+
+
+@pytest.mark.parametrize("function", ["sum", "avg"])
+def test_what_is_rounded_to_nothing_or_was_nothing_has_no_sign(function: str) -> None:
+    cells = [Decimal("-0.0000"), Decimal("-0.0000")] if function == "sum" else [Decimal("-0.0001"), *[Decimal("0.0000")] * 999]
+    of = Scalar(Kind.DECIMAL, 30, 4)
+    whole = total(function, of, cells)
+    assert (whole, whole.is_signed(), format(whole, "f").strip("0")) == (0, False, ".")
+    part = of_partial(function, aggregate_type(function, of), of, Decimal("-0.0000"), 3)  # type: ignore[arg-type]  # there is such a total
+    assert not part.value().is_signed()

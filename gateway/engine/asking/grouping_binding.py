@@ -273,13 +273,13 @@ class _Binding:
             case MeasurePick(function=function, column=column, path=along):
                 slot = self._measure(function, column, along)
                 place = len(self.by) + int(slot[1:])
-                of = along[-1][1] if along else self.product
-                mask = None if column is None or function not in ("min", "max") else self.step.masks.get((of.id, column.name))
+                whose = along[-1][1].id if along else ""
+                mask = None if column is None or function not in ("min", "max") else self.step.masks.get((whose, column.name))
                 return self._written(place, self.measures[int(slot[1:])].type, mask)
             case FunctionPick(picks=picks) | KeyPick(picks=picks):
                 return self._object(picks, pick.path if isinstance(pick, KeyPick) else ())
             case KeyCellPick(column=column):
-                mask = self.step.masks.get((self._at(path).id, column.name))
+                mask = self.step.masks.get((self._at(path).id if path else "", column.name))
                 return self._written(int(self._key(path, column)[1:]), column.type, mask)
             case GroupCursorPick():
                 return lambda _group, cursor: cursor

@@ -198,10 +198,12 @@ _SIMPLE: dict[str, Callable[[], State]] = {"count": _Count, "countDistinct": _Di
 
 
 def fits(value: Any, type_: FieldType) -> Any:
-    """Give a total back if it fits its type; raises `OverflowError`."""
+    """Give a total back if it fits its type; raises `OverflowError`. What was rounded to nothing has no sign, as in databases."""
     if isinstance(value, Decimal):
+        if not value:
+            return value.copy_abs()
         places = type_.scale or 0 if isinstance(type_, Scalar) else 0
-        if value and value.adjusted() >= _DIGITS_MAX - places:
+        if value.adjusted() >= _DIGITS_MAX - places:
             raise OverflowError
     elif isinstance(value, int) and not _LONG_MIN <= value <= _LONG_MAX:
         raise OverflowError

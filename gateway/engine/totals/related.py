@@ -88,7 +88,7 @@ async def _follow(
     """Find the row at the end of ``path`` for every foreign key that has one."""
     relation, product = path[-1]
     columns = set(relation.target_columns)
-    if not _is_unique(product, relation):
+    if not product.is_unique_by(relation.target_columns):
         columns.update(product.primary_key)
     for it in grouping.ends:
         if it.column is not None and len(it.path) >= len(path) and names_of(it.path[: len(path)]) == names_of(path):
@@ -117,7 +117,7 @@ async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[K
         found = await ports.do(Use.TOTALS, lambda pages, asked: _scanned(pages, asked, columns))
     rows = found.rows
     pages.refuse_bad(rows, found.bad)
-    if not _is_unique(pages.product, relation):
+    if not pages.product.is_unique_by(relation.target_columns):
         # Of several partners the first counts, whatever order the port has.
         rows.sort(key=sorter(pages, full_order(pages.product, ())))
     by_key: dict[Key, Any] = {}
@@ -128,10 +128,6 @@ async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[K
 
 async def _scanned(pages: Pages, asked: Asked, columns: tuple[str, ...]) -> Fetched:
     return await pages.scan(asked, pages.wanted(asked), pages.visible, must=pages.cells.indices(columns))
-
-
-def _is_unique(product: Product, relation: Relation) -> bool:
-    return set(product.primary_key) <= set(relation.target_columns)
 
 
 def _cell(product: Product, name: str) -> Callable[[Any], Any]:

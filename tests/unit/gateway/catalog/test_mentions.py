@@ -16,7 +16,7 @@ SNAPSHOT = snapshot_of(shop().contracts, {})
 NAMES = relation_names(SNAPSHOT)
 
 
-def followed(text: str, variables: dict[str, Any] | None = None, *, totals: bool = False) -> Any:
+def followed(text: str, variables: dict[str, Any] | None = None, *, totals: bool = False, keys: bool = False) -> Any:
     """Name what the first field's arguments follow, nested as there."""
     (operation,) = parse(text).definitions
     assert isinstance(operation, OperationDefinitionNode)
@@ -24,7 +24,8 @@ def followed(text: str, variables: dict[str, Any] | None = None, *, totals: bool
     assert isinstance(node, FieldNode)
     mentions = Mentions(SNAPSHOT, operation, trace_of(variables, NAMES))
     product = SNAPSHOT.products["order/orders"]
-    return _plain(mentions.of_totals(product, node) if totals else mentions.of(product, node))
+    of = mentions.of_totals if totals else mentions.of_keys if keys else mentions.of
+    return _plain(of(product, node))
 
 
 def _plain(mentions: tuple[Mention, ...]) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def _plain(mentions: tuple[Mention, ...]) -> dict[str, Any]:
 
 
 def test_relationships_are_those_that_conditions_may_follow() -> None:
-    assert {"customer", "orders", "payments", "order", "friend", "friends"} == NAMES
+    assert {"customer", "orders", "payments", "order", "friend", "friends", "CUSTOMER", "ORDER", "FRIEND"} == NAMES
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,42 @@ def test_having_and_order_say_what_totals_are_taken_along() -> None:
     assert followed("{ groups(first: 1) }", totals=True) == {}
 
 
-@pytest.mark.parametrize("variables", [None, {}, {"a": 1, "b": "customer"}, {"a": [1, 2]}, {"a": []}, {"a": ["customer"]}])
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("{ groups(by: [{field: NAME}, {path: [CUSTOMER, FRIEND], field: NAME}, {path: [CUSTOMER], field: NAME}], first: 3) }", None),
+        ("{ groups(by: {path: [CUSTOMER, FRIEND, NOWHERE, FRIEND], field: NAME}) }", None),
+        ("{ groups(by: [], orderBy: [{key: {customer: {friend: {name: ASC}}}}]) }", None),
+        ("{ groups(by: [], having: {not: {key: {customer: {friend: {name: {isNull: true}}}}}}) }", None),
+        ("query ($b: [B!]!) { groups(by: $b) }", {"b": [{"path": ["CUSTOMER", "FRIEND"]}, {"field": "NAME", "path": ["CUSTOMER"]}]}),
+        ("query ($b: B!) { groups(by: [$b]) }", {"b": {"path": ["CUSTOMER", "FRIEND"]}}),
+        ("query ($b: [B!] = [{path: [CUSTOMER, FRIEND], field: NAME}]) { groups(by: $b) }", {}),
+        ("query ($p: [P!]) { groups(by: [{path: $p, field: NAME}]) }", {"p": ["CUSTOMER", "FRIEND"]}),
+        ("query ($p: [P!] = [CUSTOMER, FRIEND]) { groups(by: [{path: $p, field: NAME}]) }", {}),
+        ("query ($p: P!, $q: P = FRIEND) { groups(by: [{path: [$p, $q], field: NAME}]) }", {"p": "CUSTOMER"}),
+    ],
+)
+def test_keys_follow_what_their_paths_say_in_texts_and_variables(text: str, variables: Any) -> None:
+    assert followed(text, variables, keys=True) == {"customer": {"friend": {}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("{ groups(first: 1) }", None),
+        ("{ groups(by: 3) }", None),
+        ("{ groups(by: [{field: NAME, path: [PAYMENTS, ORDER]}]) }", None),
+        ("query ($p: [P!]) { groups(by: [{path: $p, field: NAME}]) }", None),
+        ("query ($p: P) { groups(by: [{path: [$p], field: NAME}]) }", {"p": "PAYMENTS"}),
+        ("query ($b: [B!] = [{path: [CUSTOMER], field: NAME}]) { groups(by: $b) }", {"b": [{"field": "NAME"}]}),
+        ("query ($b: [B!]) { groups(by: $b) }", {"b": [{"path": [7, "CUSTOMER"]}]}),
+    ],
+)
+def test_keys_follow_nothing_that_does_not_lead_to_one_partner(text: str, variables: Any) -> None:
+    assert followed(text, variables, keys=True) == {}
+
+
+@pytest.mark.parametrize("variables", [None, {}, {"a": 1, "b": "secret"}, {"a": [1, 2]}, {"a": []}, {"a": ["secret", "CUSTOMER"]}])
 def test_variables_without_objects_leave_no_trace(variables: Any) -> None:
     assert trace_of(variables, NAMES) is NO_TRACE
 
