@@ -147,6 +147,7 @@ class Service:
                 compiled=metrics.compiled,
                 executable=lambda hit: metrics.executable(hit=hit),
                 read=self._note_read,
+                failover=metrics.failover,
                 cost=metrics.cost,
                 internal=lambda error, id_: fault("internal_error", error, request_id=id_),
                 disclosed=lambda product, columns, id_: event("masked_fields_used", product=product, columns=columns, request_id=id_),
@@ -295,8 +296,8 @@ class Service:
             self._retired.add(task)
             task.add_done_callback(self._retired.discard)
 
-    def _note_read(self, product: str, outcome: str, duration_s: float) -> None:
-        self.metrics.read(product, outcome, duration_s)
+    def _note_read(self, product: str, outcome: str, duration_s: float, port: str, level: int) -> None:
+        self.metrics.read(product, outcome, duration_s, port, level)
         self.upkeep.calls.note(product, outcome)
 
 

@@ -97,7 +97,7 @@ class Engine:
         self.signals = signals
         self.usage = usage if usage is not None else Usage()
         masks = MaskKeys(secret)
-        self.readers = Readers(snapshot, masks, rows=tariff.rows, on_read=signals.read)
+        self.readers = Readers(snapshot, masks, rows=tariff.rows, on_read=signals.read, on_failover=signals.failover)
         self._clock = clock
         self._views = Views(policy, [product.contract for product in snapshot.products.values()], views_max)
         self._rules = BoundRules()

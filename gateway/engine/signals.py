@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.engine.reading.pages import OnRead
+from gateway.engine.reading.ports import OnFailover
+
 __all__ = ["Signals"]
 
 
@@ -16,8 +19,10 @@ class Signals:
     """Seconds that judging or compiling an operation took."""
     executable: Callable[[bool], None] = lambda _found: None
     """Whether an operation was found ready to run."""
-    read: Callable[[str, str, float], None] = lambda _product, _outcome, _seconds: None
-    """A finished upstream read: product, outcome, seconds."""
+    read: OnRead = lambda _product, _outcome, _seconds, _port, _level: None
+    """A finished upstream read."""
+    failover: OnFailover = lambda _product, _port, _level: None
+    """A read that another port than the one that suits best answered, because that one is away or could not after all."""
     internal: Callable[[BaseException, str], None] = lambda _error, _request_id: None
     """A fault of the gateway's own, in the request of that id."""
     dropped: Callable[[str, int], None] = lambda _product, _rows: None

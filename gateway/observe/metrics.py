@@ -37,7 +37,13 @@ class Metrics:
         self._requests = Counts("meshgate_requests", "GraphQL requests by code.", ("code",), registry)
         self._latency = Times("meshgate_request_seconds", "Time to answer.", (), _LATENCIES, registry)
         self._in_flight = prometheus.Gauge("meshgate_requests_in_flight", "Requests being answered.", registry=registry)
-        self._reads = Counts("meshgate_upstream_reads", "Upstream reads.", ("product", "outcome"), registry)
+        self._reads = Counts("meshgate_upstream_reads", "Upstream reads.", ("product", "port", "level", "outcome"), registry)
+        self._failovers = Counts(
+            "meshgate_port_failovers",
+            "Reads answered by another port than the best one, which is away or could not.",
+            ("product", "port", "level"),
+            registry,
+        )
         self._read_times = Times("meshgate_upstream_read_seconds", "Time of an upstream read.", ("product",), _READS, registry)
         self._compiles = prometheus.Histogram("meshgate_compile_seconds", "Time to compile.", buckets=_LATENCIES, registry=registry)
         self._executables = prometheus.Counter("meshgate_executables", "Look-ups of compiled operations.", ["outcome"], registry=registry)
@@ -61,11 +67,16 @@ class Metrics:
         self._requests.add(code)
         self._latency.add(duration_s)
 
-    def read(self, product: str, outcome: str, duration_s: float) -> None:
-        """Count an upstream read. ``outcome``: one of `OUTCOMES`."""
+    def read(self, product: str, outcome: str, duration_s: float, port: str, level: int) -> None:
+        """Count an upstream read. ``outcome``: one of `OUTCOMES`; ``port``: as the contract names it."""
         name = self._bounded(product)
-        self._reads.add(name, outcome if outcome in OUTCOMES else _OTHER)
+        self._reads.add(name, _OTHER if name == _OTHER else port, str(level), outcome if outcome in OUTCOMES else _OTHER)
         self._read_times.add(duration_s, name)
+
+    def failover(self, product: str, port: str, level: int) -> None:
+        """Count a read that ``port`` answered in the place of another."""
+        name = self._bounded(product)
+        self._failovers.add(name, _OTHER if name == _OTHER else port, str(level))
 
     def events(self, product: str, version: str, *, bad: float, total: float) -> None:
         """Count probes and calls for a product's availability (``product``: ``domain/name``); both series are there from the first on."""

@@ -115,6 +115,24 @@ async def test_the_next_port_answers_when_the_first_dies_and_cursors_go_on(tmp_p
         assert again == counted | {"metadata": {"port": "copy"}}
 
 
+async def test_answers_of_the_stand_in_are_counted_while_the_first_port_is_away(tmp_path: Path) -> None:
+    async with twins(tmp_path, levels=(1, 0)) as served:
+
+        def shown(series: str, outcome: str = "") -> float:
+            lines = served.mesh.service.metrics.render().decode().splitlines()
+            return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(series) and outcome in line)
+
+        stood_in = 'meshgate_port_failovers_total{level="0",port="copy",product="shop/things"}'
+        await served.things(PAGE % "")
+        assert shown("meshgate_port_failovers_total") == 0
+        served.die()
+        for times in range(1, 8):  # after five failures the circuit is open, and the stand-in is asked at once
+            await served.things(PAGE % "")
+            assert shown(stood_in) == times
+        assert shown("meshgate_upstream_reads_total", 'level="1",outcome="unavailable",port="rest-api"') == 5
+        assert shown("meshgate_upstream_reads_total", 'level="0",outcome="ok",port="copy"') >= 7
+
+
 async def test_a_port_that_can_only_page_stands_in_with_the_same_answer(tmp_path: Path) -> None:
     async with twins(tmp_path, levels=(1, 0)) as served:
         before = await served.things(PAGE % "")

@@ -38,8 +38,8 @@ _SLOW_LARGE_BYTES = 8 * 1024
 # How endpoints say that a cursor is none of theirs, or none any more.
 _CURSOR_STATUSES = frozenset((400, 404, 410, 422))
 
-OnRead = Callable[[str, str, float], None]
-"""Told of every upstream read: (product id, outcome, seconds)."""
+OnRead = Callable[[str, str, float, str, int], None]
+"""Told of every upstream read: (product id, outcome, seconds, port's name, its level)."""
 
 
 class Pages:
@@ -66,7 +66,7 @@ class Pages:
         trusts_counts: bool = True,
         trusts_totals: bool = True,
         pin: str = "",
-        on_read: OnRead = lambda _product, _outcome, _seconds: None,
+        on_read: OnRead = lambda _product, _outcome, _seconds, _port, _level: None,
     ) -> None:
         self.product = product
         self.port = port
@@ -215,7 +215,8 @@ class Pages:
             outcome = "cancelled"
             raise
         finally:
-            self._on_read(self.product.id, outcome, time.perf_counter() - started)
+            port = self.port
+            self._on_read(self.product.id, outcome, time.perf_counter() - started, port.name, port.capabilities.level)
 
     def ruled(self, rows: list[Any], fetched: Fetched) -> list[Any]:
         """Keep the rows that the row rules let through; what else came is counted against the port."""

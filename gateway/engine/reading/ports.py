@@ -21,9 +21,12 @@ from gateway.engine.reading.choice import Choice, Need, Offer, Option, Work, cho
 from gateway.engine.reading.pages import Pages
 from gateway.errors import GatewayError
 
-__all__ = ["Ports"]
+__all__ = ["OnFailover", "Ports"]
 
 T = TypeVar("T")
+OnFailover = Callable[[str, str, int], None]
+"""Told of a read that another port than the best one answered: (product id, port's name, its level)."""
+
 _PLAIN = Asked()
 
 
@@ -33,7 +36,7 @@ class Ports:
     ``rows``: how many rows the product is said to have, None where nobody said.
     """
 
-    __slots__ = ("_found", "_offers", "_pages_of", "_rows", "product")
+    __slots__ = ("_found", "_offers", "_on_failover", "_pages_of", "_rows", "product")
 
     def __init__(
         self,
@@ -41,9 +44,11 @@ class Ports:
         pages_of: Callable[[Port], Pages],
         offers: Callable[[Product], Sequence[Offer]],
         rows: int | None = None,
+        on_failover: OnFailover = lambda _product, _port, _level: None,
     ) -> None:
         self.product = product
         self._rows = rows
+        self._on_failover = on_failover
         self._pages_of = pages_of
         self._offers = offers
         self._found: dict[int, Pages] = {}
@@ -94,6 +99,7 @@ class Ports:
                 self._check_size(pages, option)
                 found = _told(await work(pages, option.asked), lambda option=option: option)  # type: ignore[misc]  # mypy infers no lambda's defaults
                 if not pages.gone:
+                    self._note(option, options)
                     return found
                 # A part of it failed, as a count may, because the port went away meanwhile.
                 partly.append(found)
@@ -119,12 +125,23 @@ class Ports:
             try:
                 async with contextlib.aclosing(read(pages, option.asked)) as items:
                     async for item in items:
+                        if not has_begun:
+                            self._note(option, options)
                         has_begun = True
                         yield item
                     return
             except GatewayError:
                 if has_begun or not pages.gone or at == len(options) - 1:
                     raise
+
+    def _note(self, option: Option, options: Sequence[Option]) -> None:
+        """Tell of an answer by another port than would have been asked if all of them were there."""
+        if len(options) > 1 and min(options, key=self._rank) is not option:
+            self._on_failover(self.product.id, option.offer.port.name, option.offer.port.capabilities.level)
+
+    def _rank(self, option: Option) -> tuple[bool, Work, int, int]:
+        place = next(at for at, port in enumerate(self.product.ports) if port is option.offer.port)
+        return not option.offer.is_known, option.work, len(option.lacks), place
 
     def _check_size(self, pages: Pages, option: Option) -> None:
         """Refuse before any read to scan a product that is known to be too large for that."""

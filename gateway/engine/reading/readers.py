@@ -7,7 +7,7 @@ only to ask those that nobody has asked yet what they can do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from contracts.fields import Kind, Scalar
 from contracts.masks import Mask, MaskKind
@@ -21,8 +21,8 @@ from gateway.engine.budget import Budget
 from gateway.engine.decoding.cells import Tie
 from gateway.engine.decoding.decode import RowDecoders
 from gateway.engine.reading.choice import Offer
-from gateway.engine.reading.pages import Pages
-from gateway.engine.reading.ports import Ports
+from gateway.engine.reading.pages import OnRead, Pages
+from gateway.engine.reading.ports import OnFailover, Ports
 from gateway.errors import GatewayError
 from gateway.governance.masks import MaskKeys, mask_function
 
@@ -40,12 +40,14 @@ class Readers:
         masks: MaskKeys,
         *,
         rows: Mapping[str, int],
-        on_read: Callable[[str, str, float], None],
+        on_read: OnRead,
+        on_failover: OnFailover,
     ) -> None:
         self._snapshot = snapshot
         self._masks = masks
         self._rows = rows
         self._on_read = on_read
+        self._on_failover = on_failover
         self._decoders: dict[tuple[str, int, int], RowDecoders] = {}
         self._unprobed = _probing(snapshot.products.values())
         # By product and the port's identity; successors share them, so that no proof and no disproof is lost on the way.
@@ -56,7 +58,8 @@ class Readers:
         """Open a step's product for one request. **Raises** `GatewayError` UPSTREAM_UNAVAILABLE where it has no endpoint."""
         product = step.product
         if product.ports:
-            return Ports(product, lambda port: self._pages(step, port, budget, rules), self.offers, self._rows.get(product.contract.key))
+            rows = self._rows.get(product.contract.key)
+            return Ports(product, lambda port: self._pages(step, port, budget, rules), self.offers, rows, self._on_failover)
         owner = product.contract.metadata.owner
         raise GatewayError(
             "UPSTREAM_UNAVAILABLE",
@@ -103,7 +106,7 @@ class Readers:
 
     def successor(self, change: Change) -> Readers:
         """Make those of the next snapshot, which share what the change does not touch."""
-        made = Readers(change.snapshot, self._masks, rows=self._rows, on_read=self._on_read)
+        made = Readers(change.snapshot, self._masks, rows=self._rows, on_read=self._on_read, on_failover=self._on_failover)
         made._proved, made._proved_totals = self._proved, self._proved_totals
         # Lists first: this runs beside the loop, where requests add to both.
         made._decoders = {key: it for key, it in list(self._decoders.items()) if key[0] not in change.replaced}

@@ -144,6 +144,27 @@ async def test_a_count_that_nobody_can_make_leaves_the_rows() -> None:
     await closed(asked)
 
 
+async def test_an_answer_in_the_place_of_a_port_that_suits_better_is_told() -> None:
+    for made, expected in (
+        ((lambda port: Failing(port, "a", gone), plain("b")), [("order/orders", "b", 1)]),
+        ((lambda port: Failing(port, "a", cannot), plain("b")), [("order/orders", "b", 1)]),
+        ((plain("a"), lambda port: Failing(port, "b", gone)), []),
+    ):
+        asked, ports = await opened(*made)
+        told: list[tuple[str, str, int]] = []
+        asked.engine.readers._on_failover = lambda *what, told=told: told.append(what)  # type: ignore[misc]  # mypy infers no lambda's defaults
+        await asked.ask(ANALYST, LIST)
+        assert told == expected
+        await streamed(asked)
+        assert told == 2 * expected
+        if not expected:
+            # The one that suits as well and stands first is away: the other is asked at once.
+            ports[0].circuit, ports[1].error, ports[1].at = Circuit.OPEN, gone, 99
+            await asked.ask(ANALYST, LIST)
+            assert told == [("order/orders", "b", 1)]
+        await closed(asked)
+
+
 async def test_one_port_known_is_enough_to_begin_with() -> None:
     asked, (silent, known) = await opened(lambda port: Silent(port, "a", answers=True), plain("b"))
     answer = await asked.ask(ANALYST, LIST)

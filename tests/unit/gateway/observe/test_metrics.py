@@ -21,16 +21,25 @@ def test_requests_are_counted_by_code_and_timed() -> None:
 
 def test_products_beyond_the_bound_count_as_other() -> None:
     metrics = Metrics(products_max=1)
-    metrics.read("a/b", "ok", 0.1)
-    metrics.read("c/d", "ok", 0.1)
-    metrics.read("a/b", "invalid", 0.1)
-    metrics.read("a/b", "customer@example.com", 0.1)
-    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="ok",product="a/b"} 1.0')
-    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="ok",product="other"} 1.0')
-    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="invalid",product="a/b"} 1.0')
-    assert sample(metrics, 'meshgate_upstream_reads_total{outcome="other",product="a/b"} 1.0')
+    metrics.read("a/b", "ok", 0.1, "rest-api", 1)
+    metrics.read("c/d", "ok", 0.1, "rest-api", 1)
+    metrics.read("a/b", "invalid", 0.1, "rest-api", 1)
+    metrics.read("a/b", "customer@example.com", 0.1, "rest-api", 1)
+    assert sample(metrics, 'meshgate_upstream_reads_total{level="1",outcome="ok",port="rest-api",product="a/b"} 1.0')
+    assert sample(metrics, 'meshgate_upstream_reads_total{level="1",outcome="ok",port="other",product="other"} 1.0')
+    assert sample(metrics, 'meshgate_upstream_reads_total{level="1",outcome="invalid",port="rest-api",product="a/b"} 1.0')
+    assert sample(metrics, 'meshgate_upstream_reads_total{level="1",outcome="other",port="rest-api",product="a/b"} 1.0')
     assert "c/d" not in metrics.render().decode()
     assert "customer@" not in metrics.render().decode()
+
+
+def test_answers_of_stand_ins_are_counted_by_port_within_the_same_bound() -> None:
+    metrics = Metrics(products_max=1)
+    metrics.failover("a/b", "copy", 0)
+    metrics.failover("a/b", "copy", 0)
+    metrics.failover("c/d", "copy", 0)
+    assert sample(metrics, 'meshgate_port_failovers_total{level="0",port="copy",product="a/b"} 2.0')
+    assert sample(metrics, 'meshgate_port_failovers_total{level="0",port="other",product="other"} 1.0')
 
 
 def test_compilations_and_look_ups_are_counted() -> None:
