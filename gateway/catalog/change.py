@@ -6,13 +6,13 @@ nothing has changed. Touches nothing: a snapshot is never altered, requests that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from contracts.model import Contract
 from domain_adapters.port import Port
 from gateway.catalog.clashes import Admission
-from gateway.catalog.snapshot import Product, Snapshot, domains_of, newest_first, place_of, product_of, with_links
+from gateway.catalog.snapshot import Domain, Product, Snapshot, domains_of, newest_first, place_of, product_of, with_links
 
 __all__ = ["Change", "changed"]
 
@@ -52,19 +52,25 @@ def changed(
         products[product.id] = product
     products = {id_: products[id_] for id_ in sorted(products, key=place_of)}  # where names clash, the first in this order bears them
     replaced = frozenset(product.id for product in (*old, *fresh))
-    touched = replaced | _linked(last.products, key) | _linked(products, key)
+    # What is linked to the product in both; only its own links may differ.
+    declaring = {id_ for id_, product in products.items() for it in product.contract.relationships if it.to == key}
+    touched = replaced | declaring | _targets(old, last.products) | _targets(fresh, products)
     findings: list[str] = []
     linked = with_links(products, touched & products.keys(), findings)
     found = products | linked
     kept = tuple(it for it in last.findings if it.partition(":")[0] not in touched)
-    return Change(Snapshot(revision, found, domains_of(found.values()), admission.names, (*kept, *findings)), frozenset(touched), replaced)
+    domains = _domains(last, found, touched)
+    return Change(Snapshot(revision, found, domains, admission.names, (*kept, *findings)), frozenset(touched), replaced)
 
 
-def _linked(products: Mapping[str, Product], key: str) -> set[str]:
-    """Name what declares a relationship with a product, or is declared to by it."""
-    found = {id_ for id_, product in products.items() for it in product.contract.relationships if it.to == key}
-    own = (product for id_, product in products.items() if id_.partition("@")[0] == key)
-    for product in own:
-        for declared in product.contract.relationships:
-            found.update(it for it in (declared.to, f"{declared.to}@{declared.to_major}") if it in products)
-    return found
+def _targets(own: Iterable[Product], products: Mapping[str, Product]) -> set[str]:
+    """Name what a product's versions declare relationships with."""
+    declared = [it for product in own for it in product.contract.relationships]
+    return {id_ for it in declared for id_ in (it.to, f"{it.to}@{it.to_major}") if id_ in products}
+
+
+def _domains(last: Snapshot, products: Mapping[str, Product], touched: Collection[str]) -> dict[str, Domain]:
+    """Group products by domain, those anew whose products were touched."""
+    anew = {it[id_].domain_field for id_ in touched for it in (last.products, products) if id_ in it}
+    kept = {name: domain for name, domain in last.domains.items() if name not in anew}
+    return dict(sorted((kept | domains_of(it for it in products.values() if it.domain_field in anew)).items()))

@@ -24,7 +24,7 @@ from graphql import (
 from gateway.catalog.measures import HOPS_MAX, relation_symbols
 from gateway.catalog.snapshot import Product, Relation, Snapshot
 
-__all__ = ["NO_TRACE", "SOME", "WORDS", "Mention", "Mentions", "Trace", "followable", "relation_names", "trace_of"]
+__all__ = ["NO_TRACE", "SOME", "WORDS", "Mention", "Mentions", "Trace", "followable", "names_of", "relation_names", "trace_of"]
 
 WORDS = ("and", "or", "not")
 SOME = ("some", "none")
@@ -67,8 +67,12 @@ def followable(product: Product) -> Iterable[Relation]:
 
 def relation_names(snapshot: Snapshot) -> frozenset[str]:
     """Gather the names of all relationships that conditions may follow, and what ``by`` calls those that groups may."""
-    products = snapshot.products.values()
-    return frozenset(it.graphql_name for product in products for it in followable(product)).union(*map(relation_symbols, products))
+    return frozenset[str]().union(*map(names_of, snapshot.products.values()))
+
+
+def names_of(product: Product) -> frozenset[str]:
+    """Gather what `relation_names` has of one product."""
+    return frozenset(it.graphql_name for it in followable(product)).union(relation_symbols(product))
 
 
 def trace_of(variables: Mapping[str, Any] | None, names: frozenset[str]) -> Trace:

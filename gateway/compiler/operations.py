@@ -27,7 +27,7 @@ from graphql import (
 )
 
 from contracts.model import Contract
-from gateway.catalog.mentions import NO_TRACE, Trace, relation_names, trace_of
+from gateway.catalog.mentions import NO_TRACE, Trace, names_of, trace_of
 from gateway.catalog.reach import Reach, RulingOf, reach_of
 from gateway.catalog.slices import Slice, Slices
 from gateway.catalog.snapshot import Product, Snapshot
@@ -81,7 +81,9 @@ class Operations:
         kept_max_bytes: int = 64 * 1024 * 1024,
         read_max_bytes: int = 4 * 1024 * 1024,
         on_compiled: Callable[[float], None] = lambda _: None,
+        names: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
+        """``names``: product id -> what variables may call its relationships, as far as it is known."""
         self._snapshot = snapshot
         self._slices = slices
         self._judge = Judge(snapshot, slices)
@@ -90,7 +92,9 @@ class Operations:
         self._on_compiled = on_compiled
         self._kept_max_bytes = kept_max_bytes
         self._kept = Kept(kept_max_bytes)
-        self._relation_names = relation_names(snapshot)
+        known = names or {}
+        self._names = {id_: known.get(id_) or names_of(product) for id_, product in snapshot.products.items()}
+        self._relation_names = frozenset[str]().union(*self._names.values())
         self._texts: dict[_Key, Prepared] = {}
         self._shapes: dict[tuple[object, ...], tuple[Checked, tuple[ProductRuling, ...]]] = {}
         # INVARIANT: only hashes stand here, so that sightings weigh next to nothing.
@@ -99,7 +103,15 @@ class Operations:
 
     def successor(self, snapshot: Snapshot, slices: Slices, touched: frozenset[str]) -> Operations:
         """Make the operations of the next snapshot, which keep what reads none of the products that the change ``touched``."""
-        made = Operations(snapshot, slices, self._keys, self._limits, kept_max_bytes=self._kept_max_bytes, on_compiled=self._on_compiled)
+        made = Operations(
+            snapshot,
+            slices,
+            self._keys,
+            self._limits,
+            kept_max_bytes=self._kept_max_bytes,
+            on_compiled=self._on_compiled,
+            names={id_: names for id_, names in self._names.items() if id_ not in touched},
+        )
         made._sighted, made._readings = self._sighted, self._readings
         twins: dict[int, Checked] = {}
         for shape, (checked, rulings) in list(self._shapes.items()):

@@ -119,7 +119,8 @@ class Engine:
         made = copy(self)
         made.snapshot = snapshot = change.snapshot
         made.readers = self.readers.successor(change)
-        made._views = self._views.successor(product.contract for product in snapshot.products.values())
+        before, after = ([it.products[id_].contract for id_ in change.replaced if id_ in it.products] for it in (self.snapshot, snapshot))
+        made._views = self._views.successor(before, after, (product.contract for product in snapshot.products.values()))
         made._rules = BoundRules()
         made._costs = self._costs.successor(made.readers.offers)
         made._described = self._described.successor(snapshot)

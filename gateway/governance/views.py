@@ -109,8 +109,13 @@ class Views:
         self._decided: Recent[tuple[int, int], tuple[Contract, ProductRuling]] = Recent(_RULINGS_PER_VIEW * capacity)
         self.rulings = rulings if rulings is not None else Rulings()
 
-    def successor(self, contracts: Iterable[Contract]) -> Views:
-        """Give the views over another catalog: these very ones, unless what its policies read of callers is not the same."""
+    def successor(self, before: Iterable[Contract], after: Iterable[Contract], contracts: Iterable[Contract]) -> Views:
+        """Give the views over another catalog: these very ones, unless what its policies read of callers is not the same.
+
+        ``contracts``: all of it, with ``after`` in place of ``before``.
+        """
+        if Reading(self._policy, before).reads_as(Reading(self._policy, after)):
+            return self  # whatever the others read
         other = Views(self._policy, contracts, self._capacity, rulings=self.rulings)
         return self if other._reading.reads_as(self._reading) else other
 

@@ -55,6 +55,8 @@ MISSPELT = {
 }
 """Operations with one name that does not exist, and what was meant."""
 
+_CHANGED = (4, 5, 6)
+"""Products that `FOUR` does not read; the last one that it reads is linked to the first of them."""
 CATALOGUE = "{ mesh { products { id owner accessible cursor } } }"
 COUNTED = "{ mesh { productsCount } }"
 SEARCHED = '{ mesh { products(search: "orders-0299", accessible: true) { id } } }'
@@ -68,6 +70,8 @@ class Figures:
     seconds: dict[str, float] = field(default_factory=dict)
     mib: dict[str, float] = field(default_factory=dict)
     replies: dict[str, Reply] = field(default_factory=dict)
+    answered: int = 0
+    """Questions answered while products were changed."""
 
     def lines(self) -> list[str]:
         """Write the figures, one to a line."""
@@ -81,21 +85,24 @@ def measure(folder: Path, products: int) -> Figures:
     mesh = write(folder, products)
     settings = _settings(mesh)
     policy = load_policy(mesh.policy)
-    _timed(figures, "start: read contracts, make the mesh, open ports", lambda: build(settings, metrics=Metrics()))
+    before_mib = _resident_mib()
+    service = _timed(figures, "start: read contracts, make the mesh, open ports", lambda: build(settings, metrics=Metrics()))
+    gc.collect()
+    figures.mib["held: contracts, mesh, ports, board"] = _resident_mib() - before_mib
     gc.disable()  # as the start does
     _timed(figures, "  of that, read contracts", lambda: read_catalog(mesh.catalog, policy))
     copy = ContractsCopy(settings, policy)
     read_catalog(mesh.catalog, policy, judged=copy.judged)
     _timed(figures, "keep a copy of the contracts", copy.keep)
-    del copy
     gc.enable()
+    del copy
+    again = _timed(figures, "start from the copy", lambda: build(settings, metrics=Metrics()))
+    asyncio.run(again.aclose())
+    del again
     gc.collect()
     before_mib = _resident_mib()
-    service = _timed(figures, "start from the copy", lambda: build(settings, metrics=Metrics()))
-    gc.collect()
-    figures.mib["held: contracts, mesh, ports, board"] = _resident_mib() - before_mib
     asyncio.run(_ask(service, figures))
-    figures.mib["held after all questions"] = _resident_mib() - before_mib
+    figures.mib["held more after all questions"] = _resident_mib() - before_mib
     return figures
 
 
@@ -142,13 +149,36 @@ async def _questions(service: Service, figures: Figures) -> None:
 
 
 async def _change(service: Service, figures: Figures) -> None:
-    number = 3
-    contract = parse_contract(contract_text(number, figures.products, version="1.1.0", note=" Changed."))
+    contract = parse_contract(contract_text(_CHANGED[0], figures.products, version="1.1.0", note=" Changed."))
+    gc.collect()
     began_s = time.process_time()
     async with ticking() as longest_s:
         await service.publish(contract)
     figures.seconds["change one product"] = time.process_time() - began_s
     figures.seconds["  longest turn of the loop meanwhile"] = longest_s()
+    await _change_under_load(service, figures)
+
+
+async def _change_under_load(service: Service, figures: Figures) -> None:
+    """Change products, one after the other, while eight callers ask for what is linked to them: every answer is whole."""
+    done = asyncio.Event()
+
+    async def ask() -> None:
+        while not done.is_set():
+            reply = await service.answerer.answer(Question(FOUR), Frame(ANALYST, asyncio.get_running_loop().time() + 300, "bench"))
+            figures.answered += 1
+            if reply.has_errors:
+                figures.replies["asked while products change"] = reply
+            await asyncio.sleep(0)
+
+    askers = [asyncio.create_task(ask()) for _ in range(8)]
+    for number in _CHANGED:
+        before = figures.answered
+        await service.publish(parse_contract(contract_text(number, figures.products, version="1.2.0", note=" Changed again.")))
+        while figures.answered < before + 8:
+            await asyncio.sleep(0)
+    done.set()
+    await asyncio.gather(*askers)
 
 
 def _timed(figures: Figures, name: str, work: Callable[[], Any]) -> Any:

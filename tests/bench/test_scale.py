@@ -33,7 +33,11 @@ def test_what_a_wide_mesh_costs_grows_with_it_to_start_and_not_to_ask(tmp_path: 
     assert wide.seconds["introspect 20 linked products, nothing seen before"] < within(1), shown
     assert wide.seconds["misspelt: domain, by who has access to nothing"] < within(0.1), shown
     assert wide.seconds["  longest turn of the loop meanwhile"] < within(0.05), shown
-    assert wide.mib["held after all questions"] < 200, shown
+    assert wide.seconds["start from the copy"] < within(4), shown
+    assert wide.mib["held: contracts, mesh, ports, board"] + wide.mib["held more after all questions"] < 200, shown
+    assert wide.seconds["change one product"] < within(0.5), shown
+    assert wide.answered >= 24
+    assert "asked while products change" not in wide.replies
     _answers(wide)
 
 

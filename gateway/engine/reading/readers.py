@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from contracts.fields import Kind, Scalar
 from contracts.masks import Mask, MaskKind
@@ -42,6 +43,7 @@ class Readers:
         rows: Mapping[str, int],
         on_read: OnRead,
         on_failover: OnFailover,
+        unprobed: dict[int, Probes] | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._masks = masks
@@ -49,7 +51,7 @@ class Readers:
         self._on_read = on_read
         self._on_failover = on_failover
         self._decoders: dict[tuple[str, int, int], RowDecoders] = {}
-        self._unprobed = _probing(snapshot.products.values())
+        self._unprobed = _probing(snapshot.products.values()) if unprobed is None else unprobed
         # By product and the port's identity; successors share them, so that no proof and no disproof is lost on the way.
         self._proved: set[tuple[str, int]] = set()
         self._proved_totals: set[tuple[str, int]] = set()
@@ -106,13 +108,15 @@ class Readers:
 
     def successor(self, change: Change) -> Readers:
         """Make those of the next snapshot, which share what the change does not touch."""
-        made = Readers(change.snapshot, self._masks, rows=self._rows, on_read=self._on_read, on_failover=self._on_failover)
+        before, after = ([it.products[id_] for id_ in change.replaced if id_ in it.products] for it in (self._snapshot, change.snapshot))
+        gone = {id(port) for product in before for port in product.ports}
+        unprobed = {key: it for key, it in list(self._unprobed.items()) if key not in gone} | _probing(after)
+        made = Readers(
+            change.snapshot, self._masks, rows=self._rows, on_read=self._on_read, on_failover=self._on_failover, unprobed=unprobed
+        )
         made._proved, made._proved_totals = self._proved, self._proved_totals
         # Lists first: this runs beside the loop, where requests add to both.
         made._decoders = {key: it for key, it in list(self._decoders.items()) if key[0] not in change.replaced}
-        before, after = ([it.products[id_] for id_ in change.replaced if id_ in it.products] for it in (self._snapshot, change.snapshot))
-        gone = {id(port) for product in before for port in product.ports}
-        made._unprobed = {key: it for key, it in list(self._unprobed.items()) if key not in gone} | _probing(after)
         return made
 
     def forget_gone(self) -> None:
@@ -161,4 +165,5 @@ class Readers:
 
 def _probing(products: Iterable[Product]) -> dict[int, Probes]:
     ports = (port for product in products for port in product.ports)
-    return {id(port): port for port in ports if isinstance(port, Probes)}
+    # Not isinstance of the protocol, which looks at every member of thousands of ports anew.
+    return {id(port): cast("Probes", port) for port in ports if hasattr(port, "probe")}
