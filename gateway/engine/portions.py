@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any
 
+from gateway.engine.tasks import in_turns
+
 __all__ = ["Portions", "sort_each"]
 
 _LISTS_AT_ONCE = 250
@@ -25,13 +27,17 @@ class Portions:
     sizes: list[int]
 
     @classmethod
-    def of(cls, groups: Mapping[Any, list[Any]], first: int) -> Portions:
+    async def of(cls, groups: Mapping[Any, list[Any]], first: int) -> Portions:
         """Take the ``first`` rows of each group."""
-        sizes = list(map(len, groups.values()))
-        shown = sizes if max(sizes, default=0) <= first else [min(size, first) for size in sizes]
-        lists = groups.values() if shown is sizes else [rows[:first] for rows in groups.values()]
-        ends = list(accumulate(shown))
-        return cls(list(groups), list(chain.from_iterable(lists)), list(map(slice, [0, *ends], ends)), sizes)
+        made = cls(list(groups), [], [], [])
+        async for lists in in_turns(list(groups.values()), _ROWS_AT_ONCE):
+            sizes = list(map(len, lists))
+            is_cut = max(sizes, default=0) > first
+            ends = list(accumulate([min(size, first) for size in sizes] if is_cut else sizes, initial=len(made.rows)))
+            made.rows += chain.from_iterable([rows[:first] for rows in lists] if is_cut else lists)
+            made.spans += map(slice, ends, ends[1:])
+            made.sizes += sizes
+        return made
 
     def whose(self, index: int) -> tuple[Any, int]:
         """Say to which parent's list a row belongs, and its place there."""

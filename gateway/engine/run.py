@@ -31,7 +31,7 @@ from gateway.engine.reading.ports import Ports
 from gateway.engine.relating.parents import Parents, encoded, grouped, key_of, lookup_reader
 from gateway.engine.relating.semijoins import Semijoins
 from gateway.engine.relating.sifting import Each, sifted, sifted_each
-from gateway.engine.tasks import both, in_turns, together
+from gateway.engine.tasks import both, in_turns, let_go, together
 from gateway.engine.totals.connections import Totals
 from gateway.errors import GatewayError
 from gateway.governance.cursors import PAYLOAD_BYTES_MAX, CursorCodec
@@ -42,8 +42,9 @@ __all__ = ["Open", "Run"]
 _ROWS_AT_ONCE = 1_000
 """Rows shaped between two turns of the event loop, fewer where they have many cells; lists put together."""
 
-_CELLS_AT_ONCE = 10_000
+_CELLS_AT_ONCE = 5_000
 _ROWS_ENCODED = 2_000
+_CELLS_ENCODED = 20_000
 
 _encode_lines = msgspec.json.Encoder(decimal_format="string").encode_lines
 
@@ -113,6 +114,7 @@ class Run:
             self.findings.fail(fetched.count_error, (*step.path, "totalCount"))
         sealed = await self._sealed(fetched.places, bound.bound_to)
         whole = slice(0, len(fetched.rows))
+        await _let_go(step, fetched)
         next_, previous, count = (fetched.has_next,), (fetched.has_previous,), (fetched.count,)
         lists = Lists(shaped, (whole,), (sealed,), next_, previous, count, [(total,) for total in totals])
         return self._objects(step, lists, fetched)[0]
@@ -159,21 +161,22 @@ class Run:
             await self.findings.bad_cells(shapes, rows, fetched, locate)
         if not any(shape.children for shape in shapes):
             return [await self._shape(shape, rows, ()) for shape in shapes]
-        asks = [
-            self._child(child, Parents(rows, child.own, place))
-            for shape, place in zip(shapes, locate, strict=True)
-            for child in shape.children
-        ]
-        partners = iter(await together(asks))
-        return [await self._shape(shape, rows, [next(partners) for _ in shape.children]) for shape in shapes]
+        asks = [self._child(child, rows, place) for shape, place in zip(shapes, locate, strict=True) for child in shape.children]
+        found = await together(asks)
+        partners = iter(found)
+        shaped = [await self._shape(shape, rows, [next(partners) for _ in shape.children]) for shape in shapes]
+        for it in found:
+            await let_go(it)
+        return shaped
 
     async def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners]) -> list[Any]:
         tests = self._tests(shape)
-        at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // (1 + len(shape.cell_paths)) + 1)
+        cells = 1 + len(shape.cell_paths)
+        at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // cells + 1)
         if len(rows) <= at_once:
             return shape.shape(rows, partners, tests)
         found: list[Any] = []
-        is_long = self.encodes and len(rows) > _ROWS_ENCODED
+        is_long = self.encodes and (len(rows) > _ROWS_ENCODED or len(rows) * cells > _CELLS_ENCODED)
         async for some in in_turns(rows, at_once):
             shaped = shape.shape(some, partners, tests)
             # Of a long list, rows are encoded here, some at a time: what remains to do at the end is to copy them.
@@ -186,10 +189,11 @@ class Run:
         cells = Cells(shape.product)
         return [cells.passes(rule) or (lambda _: True) for rule in self.rules[shape.product.id]]
 
-    async def _child(self, child: Child, parents: Parents) -> Partners:
+    async def _child(self, child: Child, rows: list[Any], place: Locate) -> Partners:
         step = child.step
         if step.path in self.demanded.nulled:
             return Partners(None)
+        parents = await Parents.of(rows, child.own, place)
         try:
             return await (self._one_each(step, parents) if isinstance(step, PartnerStep) else self._many_each(step, parents))
         except GatewayError as error:
@@ -217,6 +221,7 @@ class Run:
         places: list[Locate] = [lambda index: (*parents.path(list(by_key)[index]), step.path[-1])]
         (shaped,) = await self._shaped((step.rows,), list(by_key.values()), fetched, places)
         found.update(zip(by_key, shaped, strict=True))
+        await _let_go(step, fetched)
         return found
 
     # -- a list each -------------------------------------------------------------------------------------------------------
@@ -253,7 +258,7 @@ class Run:
         lookup_of = lookup_reader(step.target)
         groups = grouped((), lookup_of, also=parents.lookups if is_later or step.totals else ())
         await _group(fetched.rows, lookup_of, pages, order, into=groups)
-        portions = Portions.of(groups, asked.first)
+        portions = await Portions.of(groups, asked.first)
         places = [_nested(shape, step, portions, parents) for shape in step.row_shapes]
         shaped = await self._shaped(step.row_shapes, portions.rows, fetched, places)
         absent = _absent(step, [part.absent for part in parts], counted=counts is not None)
@@ -281,6 +286,7 @@ class Run:
                 [[part.of(key) for key in keys] for part in parts],
             )
             found.update(zip(lookups, self._objects(step, lists, fetched), strict=True))
+        await _let_go(step, fetched)
         return found
 
     async def _filtered(
@@ -365,6 +371,11 @@ def _nested(shape: RowShape, step: ConnectionStep, portions: Portions, parents: 
         return list_locator(shape, step.path, (*parents.path(lookup), step.path[-1]))(within)
 
     return place
+
+
+async def _let_go(step: Step, fetched: Fetched) -> None:
+    if len(fetched.rows) * len(step.columns) > _CELLS_ENCODED:
+        await let_go(fetched.rows)
 
 
 def _names(step: Step) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from gateway.engine.reading.choice import looks_up
 from gateway.engine.reading.findings import Findings
 from gateway.engine.respond import stream_headers
 from gateway.engine.run import Run
-from gateway.engine.tasks import in_turns
+from gateway.engine.tasks import in_portions
 from gateway.engine.totals.connections import with_partners
 from gateway.errors import GatewayError
 from gateway.exchange import Form
@@ -36,7 +36,7 @@ from gateway.slo.board import Board
 
 __all__ = ["Begun", "StrictFindings", "begin"]
 
-_GROUPS_AT_ONCE = 2_000
+_GROUPS_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[byt
 async def group_pieces(groups: list[Group], has_next: bool, grouping: Grouping, writer: Writer) -> AsyncGenerator[bytes, None]:
     """Write groups; as in `pieces`."""
     head = writer.head()
-    async for some in in_turns(groups, _GROUPS_AT_ONCE):
+    async for some in in_portions(groups, _GROUPS_AT_ONCE):
         if piece := head + writer.rows([grouping.write(group, None) for group in some]):
             head = b""
             yield piece

@@ -7,20 +7,20 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["both", "in_turns", "let_go", "together"]
+__all__ = ["both", "in_portions", "in_turns", "let_go", "together"]
 
 T = TypeVar("T")
 U = TypeVar("U")
 _TURN_S = 0.002
 _AT_FIRST = 250
 _AT_ONCE_MAX = 10_000
-_DROPPED_AT_ONCE = 5_000
 
 
 async def in_turns(items: list[T], size: int) -> AsyncIterator[list[T]]:
     """Give items some at a time, with a turn of the event loop for others between them; up to ``size`` at once.
 
-    Of more, as many at a time as whoever takes them needs about two milliseconds for: items differ much in what they cost.
+    Of more, as many at a time as whoever takes them needs about two milliseconds for: items differ much in what they cost. Not for
+    what depends on how many there are at once.
     """
     if len(items) <= size:
         yield items
@@ -36,18 +36,29 @@ async def in_turns(items: list[T], size: int) -> AsyncIterator[list[T]]:
         await asyncio.sleep(0)
 
 
-async def let_go(held: set[Any] | list[Any]) -> None:
-    """Empty a set or a list in turns with others: to drop hundreds of thousands of values at once takes long."""
-    if isinstance(held, list):
-        while len(held) > _DROPPED_AT_ONCE:
-            del held[-_DROPPED_AT_ONCE:]
+async def in_portions(items: list[T], size: int) -> AsyncIterator[list[T]]:
+    """Give items ``size`` at a time, with a turn between them: where it shows, in calls or in bytes, how many there are at once."""
+    for start in range(0, len(items), size):
+        if start:
             await asyncio.sleep(0)
-        held.clear()
-        return
-    while held:
-        for _ in range(min(len(held), _DROPPED_AT_ONCE)):
-            held.pop()
+        yield items[start : start + size]
+
+
+async def let_go(held: set[Any] | list[Any] | dict[Any, Any]) -> None:
+    """Empty what holds much in turns with others: to drop hundreds of thousands of values at once takes long."""
+    at_once = _AT_FIRST
+    while len(held) > at_once:
+        began_s = time.perf_counter()
+        if isinstance(held, list):
+            del held[-at_once:]
+        else:
+            drop = held.popitem if isinstance(held, dict) else held.pop
+            for _ in range(at_once):
+                drop()
+        took_s = max(time.perf_counter() - began_s, 1e-6)
+        at_once = max(_AT_FIRST // 2, min(int(at_once * min(2.0, _TURN_S / took_s)), _AT_ONCE_MAX))
         await asyncio.sleep(0)
+    held.clear()
 
 
 async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:

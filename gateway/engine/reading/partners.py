@@ -28,7 +28,7 @@ __all__ = ["Key", "beyond", "count_partners", "in_order", "place_of", "read_part
 
 Key = tuple[Any, ...]
 _CALLS_AT_ONCE = 8
-_ROWS_AT_ONCE = 2_000
+_ROWS_AT_ONCE = 1_000
 
 
 async def read_partners(
@@ -63,9 +63,11 @@ async def read_partners(
         limit=capabilities.page_max,
     )
     needed |= cells.indices(columns_of(left))
+    if len(keys) > _ROWS_AT_ONCE:
+        await asyncio.sleep(0)  # to tell as many keys apart takes as long as it took to gather them
     parts = await _each(pages, _calls(pages, read, columns), needed, key_columns)
     passes = cells.passes(left)
-    among = _among(pages, columns, keys)
+    among = await _among(pages, columns, keys)
     if passes is None and len(parts) == 1 and len(parts[0].rows) <= _ROWS_AT_ONCE:
         (fetched,) = parts
         fetched.rows = among(fetched.rows)
@@ -111,14 +113,19 @@ async def _scanned(
     if len(columns) == 1 and pages.port.capabilities.tests(columns[0], Operator.IN):
         wanted = conjunction(wanted, Compare(columns[0], Operator.IN, tuple(value for (value,) in keys)))
     fetched = await pages.scan(asked, wanted, needed, must=pages.cells.indices(columns))
-    fetched.rows = _among(pages, columns, keys)(fetched.rows)
+    among, read = await _among(pages, columns, keys), fetched.rows
+    fetched.rows = []
+    async for some in in_turns(read, _ROWS_AT_ONCE):
+        fetched.rows += among(some)
     return fetched
 
 
-def _among(pages: Pages, columns: tuple[str, ...], keys: Sequence[Key]) -> Callable[[list[Any]], list[Any]]:
+async def _among(pages: Pages, columns: tuple[str, ...], keys: Sequence[Key]) -> Callable[[list[Any]], list[Any]]:
     """Give the filter of rows that have one of the keys; a port that answers others is not let in."""
     lookup_of = pages.cells.together(columns)
-    known: frozenset[Any] = frozenset(chain.from_iterable(keys) if len(columns) == 1 else keys)
+    known: set[Any] = set()
+    async for some in in_turns(list(keys), _ROWS_AT_ONCE):
+        known.update(chain.from_iterable(some) if len(columns) == 1 else some)
 
     def among(rows: list[Any]) -> list[Any]:
         # Nearly every port answers what it was asked for, and this asks no row in Python.

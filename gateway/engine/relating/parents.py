@@ -11,8 +11,11 @@ import msgspec
 from gateway.compiler.executable import row_attribute
 from gateway.engine.reading.findings import Locate
 from gateway.engine.reading.partners import Key
+from gateway.engine.tasks import in_turns
 
 __all__ = ["Parents", "encoded", "grouped", "key_of", "lookup_reader"]
+
+_ROWS_AT_ONCE = 1_000
 
 
 def lookup_reader(columns: tuple[int, ...]) -> Callable[[Any], Any]:
@@ -53,15 +56,25 @@ class Parents:
         self._rows = rows
         self._lookup_of = lookup_reader(own)
         self._locate = locate
-        found = dict.fromkeys(map(self._lookup_of, rows))
-        self.lookups: list[Any]
-        self.keys: list[Key]
+        self.lookups: list[Any] = []
+        self.keys: list[Key] = []
+
+    @classmethod
+    async def of(cls, rows: list[Any], own: tuple[int, ...], locate: Locate) -> Parents:
+        """Find the keys of rows. ``own``: the columns that make them; ``locate``: where each row stands in the answer."""
+        made = cls(rows, own, locate)
+        found: dict[Any, None] = {}
+        async for some in in_turns(rows, _ROWS_AT_ONCE):
+            found |= dict.fromkeys(map(made._lookup_of, some))
         if len(own) == 1:
             found.pop(None, None)
-            self.lookups = list(found)
-            self.keys = list(zip(found))
-        else:
-            self.lookups = self.keys = [key for key in found if None not in key]
+            made.lookups = list(found)
+            made.keys = list(zip(found))
+            return made
+        async for some in in_turns(list(found), _ROWS_AT_ONCE):
+            made.keys += [key for key in some if None not in key]
+        made.lookups = made.keys
+        return made
 
     def path(self, lookup: Any) -> tuple[str | int, ...]:
         """Say where the first parent with this key stands in the answer."""

@@ -25,7 +25,7 @@ from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import read_partners
 from gateway.engine.reading.ports import Ports
 from gateway.engine.relating.keys import Keys, keys_in
-from gateway.engine.tasks import in_turns, let_go, together
+from gateway.engine.tasks import in_portions, in_turns, let_go, together
 from gateway.errors import GatewayError
 
 __all__ = ["AT_ROOT", "TOO_MUCH", "Parents", "Partly", "Semijoins"]
@@ -183,8 +183,7 @@ class Semijoins:
         # Pages of a list that is sifted lead to the same partners again and again.
         known_keys = self._looked_up.setdefault(link, {})
         unknown = [key for key in keys if key not in known_keys]
-        for start in range(0, len(unknown), keys_max := ports.pages.budget.bounds.keys_max):
-            some = unknown[start : start + keys_max]
+        async for some in in_portions(unknown, ports.pages.budget.bounds.keys_max):
             fetched = await ports.do(Use.LOOKUP, _lookup(columns, some), asked, keys=columns)
             self.findings.note(ports.product, fetched)
             rows = await self.kept(ports.pages, fetched.rows, known) if known.open else fetched.rows

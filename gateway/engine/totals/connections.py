@@ -23,7 +23,7 @@ from gateway.engine.reading.ports import Ports
 from gateway.engine.reading.positions import after, pack_keyset, sort_key, unpack_keyset
 from gateway.engine.relating.parents import encoded
 from gateway.engine.relating.semijoins import Semijoins
-from gateway.engine.tasks import together
+from gateway.engine.tasks import in_turns, let_go, together
 from gateway.engine.totals.groups import Parents, columns_for, partial_groups, pushed_groups
 from gateway.engine.totals.table import Key, States, begun, released
 from gateway.engine.totals.withholding import finished, merged
@@ -35,6 +35,8 @@ __all__ = ["Part", "Totals", "with_partners"]
 
 _LARGE_GROUPS = 1_000
 _LARGE_CELLS = 5_000
+_GROUPS_AT_ONCE = 50
+_LISTS_AT_ONCE = 250
 _Result = TypeVar("_Result")
 
 
@@ -108,7 +110,11 @@ class Totals:
         if keys == () or (grouping.first == 0 and not is_aggregate) or (is_aggregate and not grouping.measures):
             return Part({}, absent)
         found = await self._asked(step, grouping, keys)
-        written = {key: self._written(groups, grouping, is_aggregate, key if keys is not None else None) for key, groups in found.items()}
+        written = {}
+        async for some in in_turns(list(found.items()), _LISTS_AT_ONCE):
+            for key, groups in some:
+                written[key] = await self._written(groups, grouping, is_aggregate, key if keys is not None else None)
+        await let_go(found)
         return Part(written, absent)
 
     async def _asked(self, step: TotalsStep, grouping: Grouping, keys: tuple[Key, ...] | None) -> dict[Key, list[Group]]:
@@ -196,17 +202,21 @@ class Totals:
         message = f"Totals of {', '.join(sorted(grouping.protected))} are for at least {least} subjects, and here are fewer."
         self.findings.fail(GatewayError("GROUP_TOO_SMALL", message, minGroup=least, product=step.product.id), step.path)
 
-    def _written(self, groups: list[Group], grouping: Grouping, is_aggregate: bool, parent: Key | None) -> Any:
+    async def _written(self, groups: list[Group], grouping: Grouping, is_aggregate: bool, parent: Key | None) -> Any:
         if is_aggregate:
             return grouping.write(groups[0], None)
-        if not grouping.places:
-            return [grouping.write(group, None) for group in groups]
-        cells = [grouping.cell(term.column) for term in grouping.order]
-        places = [pack_keyset([cell(group) for cell in cells]) for group in groups]
-        if places and max(map(len, places)) > PAYLOAD_BYTES_MAX:
-            raise GatewayError("LIMIT_EXCEEDED", "A cursor of these groups would be too long.", hint="Do not ask for cursors.")
-        sealed = self.cursors.seal_many(places, grouping.bound_to + (b"" if parent is None else encoded(parent)))
-        return [grouping.write(group, cursor) for group, cursor in zip(groups, sealed, strict=True)]
+        cells = [grouping.cell(term.column) for term in grouping.order] if grouping.places else []
+        bound_to = grouping.bound_to + (b"" if parent is None else encoded(parent))
+        written: list[Any] = []
+        async for some in in_turns(groups, _GROUPS_AT_ONCE):
+            if not grouping.places:
+                written += [grouping.write(group, None) for group in some]
+                continue
+            places = [pack_keyset([cell(group) for cell in cells]) for group in some]
+            if places and max(map(len, places)) > PAYLOAD_BYTES_MAX:
+                raise GatewayError("LIMIT_EXCEEDED", "A cursor of these groups would be too long.", hint="Do not ask for cursors.")
+            written += map(grouping.write, some, self.cursors.seal_many(places, bound_to))
+        return written
 
 
 def _too_large() -> GatewayError:

@@ -38,7 +38,7 @@ _COUNT = Scalar(Kind.LONG)
 _ROWS = Measure("count", None, _COUNT)
 _ROWS_AT_ONCE = 500
 _GROUPS_AT_ONCE = 100
-_ROWS_GROUPED_AT_ONCE = 100
+_STATES_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +264,14 @@ async def _from_rows(
             keys.append(cell if term.part is None else _cut_cell(cell, cutter(term.column.type, term.part, term.zone)))
     keys += [cells.of(name) for name in foreign]
     table = Table(grouping, keys, cells)
+    at_once = 1 + _STATES_AT_ONCE // (1 + len(grouping.measures))
     if not parents.columns and not keys:
         table.groups[()] = begun(grouping)
     try:
         if parents.keys:
             fetched = await read_partners(pages, parents.columns, parents.keys, asked=grouping.asked)
             note(fetched)
-            async for some in in_turns(fetched.rows, _ROWS_GROUPED_AT_ONCE):
+            async for some in in_turns(fetched.rows, at_once):
                 pages.refuse_bad(some, fetched.bad)
                 table.add(some)
             await let_go(fetched.rows)
@@ -283,7 +284,7 @@ async def _from_rows(
             def taken(fetched: Fetched) -> None:
                 fetched.bad = {}
 
-            note(await pages.scan(grouping.asked, wanted, pages.visible, take=take, taken=taken, at_once=_ROWS_GROUPED_AT_ONCE))
+            note(await pages.scan(grouping.asked, wanted, pages.visible, take=take, taken=taken, at_once=at_once))
     except OverflowError:
         raise GatewayError("LIMIT_EXCEEDED", "An instant lies too near the ends of time to be cut in this time zone.") from None
     return table.groups

@@ -20,11 +20,13 @@ from gateway.engine.reading.lists import full_order
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import read_partners, sorter
 from gateway.engine.reading.ports import Ports
+from gateway.engine.tasks import in_turns
 from gateway.engine.totals.reduce import of_repeated
 from gateway.engine.totals.table import States
 
 __all__ = ["OpenPartner", "Related"]
 
+_AT_ONCE = 1_000
 Key = tuple[Any, ...]
 OpenPartner = Callable[[Path, frozenset[str]], Ports]
 """(path to a partner, columns that are read of it) -> the ports that serve it in this request."""
@@ -96,16 +98,21 @@ async def _follow(
     leads: dict[Key, Key] = {}
     if len(path) == 1:
         places = [foreign.index(name) for name in relation.own_columns]
-        for key in known:
-            leads[key] = tuple(key[place] for place in places)
+        async for some in in_turns(list(known), _AT_ONCE):
+            leads |= {key: tuple([key[place] for place in places]) for key in some}
     else:
         before = names_of(path[:-1])
         cells = [_cell(path[-2][1], name) for name in relation.own_columns]
-        for key, row in rows[before].items():
-            leads[key] = tuple(cell(row) for cell in cells)
-    wanted = list(dict.fromkeys(key for key in leads.values() if None not in key))
-    partners = await _partners(open_partner(path, frozenset(columns)), relation, wanted) if wanted else {}
-    rows[names_of(path)] = {key: partners[lead] for key, lead in leads.items() if lead in partners}
+        async for some_rows in in_turns(list(rows[before].items()), _AT_ONCE):
+            leads |= {key: tuple([cell(row) for cell in cells]) for key, row in some_rows}
+    wanted: dict[Key, None] = {}
+    async for some in in_turns(list(leads.values()), _AT_ONCE):
+        wanted |= dict.fromkeys([key for key in some if None not in key])
+    partners = await _partners(open_partner(path, frozenset(columns)), relation, list(wanted)) if wanted else {}
+    found: dict[Key, Any] = {}
+    async for some_leads in in_turns(list(leads.items()), _AT_ONCE):
+        found |= {key: partners[lead] for key, lead in some_leads if lead in partners}
+    rows[names_of(path)] = found
 
 
 async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[Key, Any]:
@@ -116,13 +123,15 @@ async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[K
     else:
         found = await ports.do(Use.TOTALS, lambda pages, asked: _scanned(pages, asked, columns))
     rows = found.rows
-    pages.refuse_bad(rows, found.bad)
+    async for some in in_turns(rows, _AT_ONCE):
+        pages.refuse_bad(some, found.bad)
     if not pages.product.is_unique_by(relation.target_columns):
         # Of several partners the first counts, whatever order the port has.
         rows.sort(key=sorter(pages, full_order(pages.product, ())))
     by_key: dict[Key, Any] = {}
-    for row in rows:
-        by_key.setdefault(tuple(cell(row) for cell in cells), row)
+    async for some in in_turns(rows, _AT_ONCE):
+        for row in some:
+            by_key.setdefault(tuple([cell(row) for cell in cells]), row)
     return by_key
 
 
