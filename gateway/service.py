@@ -31,6 +31,7 @@ from gateway.observe import meters
 from gateway.observe.logs import event, fault
 from gateway.observe.metrics import Metrics
 from gateway.observe.usage import Usage
+from gateway.observe.usage_keeping import UsageKeeping
 from gateway.ports import Probing, opened
 from gateway.settings import ProductSettings, Settings
 from gateway.slo import series
@@ -129,6 +130,9 @@ class Service:
         metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))
         self.bounds = _bounds(settings)
         self.usage = Usage()
+        self._usage_kept = None
+        if store is not None:
+            self._usage_kept = UsageKeeping(store, self.usage, clock=clock, failed=fault, write_s=settings.observe.usage_s)
         engine = Engine(
             self.snapshot,
             policy,
@@ -169,6 +173,8 @@ class Service:
         self._background = [asyncio.create_task(it) for it in (self._probe_forever(), self.upkeep.run(), self._tidy_forever())]
         self._background.append(asyncio.create_task(self.alerts.run()))
         self._background.append(asyncio.create_task(asyncio.to_thread(self._keep)))
+        if self._usage_kept is not None:
+            self._background.append(asyncio.create_task(self._usage_kept.run()))
         if self._meters is not None:
             self._background.append(asyncio.create_task(self._show_forever(self._meters)))
 
@@ -184,6 +190,8 @@ class Service:
                 await task
         self._background = []
         await self.alerts.aclose()
+        if self._usage_kept is not None:
+            await self._usage_kept.aclose()
         await self.upkeep.aclose()
         self.answerer.engine.close()
         for ports in self._ports.values():
@@ -217,6 +225,8 @@ class Service:
     async def _tidy_forever(self) -> None:
         while True:
             await asyncio.sleep(_TIDY_S)
+            if self._usage_kept is not None:
+                await self._usage_kept.write()  # what is too much to be kept here is kept there
             self.usage.tidy()
 
     async def _probe_forever(self) -> None:

@@ -259,7 +259,7 @@ class CostSettings(Section):
 
 
 class StoreSettings(Section):
-    """What replicas share and what outlives a process: SLO history, leases."""
+    """What replicas share and what outlives a process: SLO history, leases, usage."""
 
     url: SecretStr | None = Field(
         None, description="`sqlite:PATH`, or `postgresql://...` for several replicas (extra `postgres`). None: kept in memory only."
@@ -292,6 +292,9 @@ class ObserveSettings(Section):
         "off", description="Where gauges about data products go beside `/metrics`; `otlp` is set up by the OTEL_* variables."
     )
     metrics_s: Seconds = Field(60.0, description="How often they go there.")
+    usage_s: Seconds = Field(
+        60.0, description="How often it is written to the store who uses what; a gateway that is killed loses so much."
+    )
     products_max: Positive = Field(
         5_000, description="Products with metrics of their own; further ones count as `other`, or only in number."
     )

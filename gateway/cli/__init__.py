@@ -1,4 +1,4 @@
-"""The command line: ``meshgate demo | serve | port serve | check | slo | token | explain``.
+"""The command line: ``meshgate demo | serve | port serve | check | slo | usage | token | explain``.
 
 Exit status: 0 done, 1 something is wrong and was said on stderr, 2 the command was not understood, 130 interrupted.
 """
@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gateway.cli import check, demo, explain, ports, serve, slo, tokens
+from gateway.cli import check, demo, explain, ports, serve, slo, tokens, usage
 from gateway.cli.failure import CommandError
 
 __all__ = ["main"]
@@ -24,6 +24,7 @@ examples:
   meshgate slo rules contracts/catalog             burn-rate and alerting rules for Prometheus
   meshgate explain query.graphql --role analyst    plan, rulings and upstream calls
   meshgate slo --watch                             how products keep their promises, live
+  meshgate usage --field customer/customers.phone  who asks for a column
   meshgate serve --config meshgate.toml
 """
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, serve, ports, check, slo, tokens, explain):
+    for command in (demo, serve, ports, check, slo, usage, tokens, explain):
         command.add(commands)
     chosen = parser.parse_args(arguments)
     try:

@@ -39,11 +39,13 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class _Shape:
-    __slots__ = ("fields", "operation")
+    __slots__ = ("fields", "operation", "taken")
 
     def __init__(self) -> None:
         self.operation: str | None = None
         self.fields: set[str] = set()
+        self.taken: tuple[dt.date, int] = (dt.date.min, 0)
+        """Up to which day, and how many, its fields were taken."""
 
 
 class Usage:
@@ -55,6 +57,7 @@ class Usage:
         self._entries_max = entries_max
         self._days_max = days_max
         self._counts: dict[_Key, int] = {}
+        self._taken: dict[_Key, int] = {}
         self._shapes: dict[str, _Shape] = {}
         self._clients: set[str] = {OTHER, UNNAMED}
 
@@ -82,6 +85,21 @@ class Usage:
             found.append(Used(day, client, shape, count, tuple(sorted(known.fields)), known.operation))
         return found
 
+    def take(self) -> list[Used]:
+        """Give what was counted since the last time, for who adds it up elsewhere; a shape's fields once a day, and if there are more."""
+        found = []
+        for key, count in sorted(self._counts.items()):
+            new = count - self._taken.get(key, 0)
+            if not new:
+                continue
+            known = self._shapes[key[2]]
+            fields: tuple[str, ...] = ()
+            if known.taken < (upto := (key[0], len(known.fields))):
+                known.taken, fields = upto, tuple(sorted(known.fields))
+            found.append(Used(*key, new, fields, known.operation))
+        self._taken = dict(self._counts)
+        return found
+
     def tidy(self) -> None:
         """Bring what is kept within its bounds: in the background, now and then."""
         days = sorted({day for day, _, _ in self._counts})
@@ -90,6 +108,7 @@ class Usage:
                 continue
             for key in [key for key in self._counts if key[0] == days[0]]:
                 del self._counts[key]
+                self._taken.pop(key, None)
             del days[0]
         used = {shape for _, _, shape in self._counts}
         self._shapes = {shape: about for shape, about in self._shapes.items() if shape in used}
@@ -116,6 +135,7 @@ class Usage:
         for key in keys:
             whole = (day, OTHER, key[2])
             self._counts[whole] = self._counts.get(whole, 0) + self._counts.pop(key)
+            self._taken[whole] = self._taken.get(whole, 0) + self._taken.pop(key, 0)
         return bool(keys)
 
 

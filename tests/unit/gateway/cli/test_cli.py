@@ -48,7 +48,9 @@ def token_of(capsys: pytest.CaptureFixture[str], *arguments: str, key: str = DEM
     return found
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["serve"], ["port"], ["port", "serve"], ["check"], ["slo"], ["token"], ["explain"]])
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["serve"], ["port"], ["port", "serve"], ["check"], ["slo"], ["usage"], ["token"], ["explain"]]
+)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])
