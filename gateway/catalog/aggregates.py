@@ -27,6 +27,7 @@ from graphql import (
 
 from contracts.fields import Kind, Scalar
 from domain_adapters.algebra import TRUNCATIONS, aggregate_type
+from gateway.catalog.column_types import ColumnTypes
 from gateway.catalog.inputs import SORT_DIRECTION, scalar_filter, scalar_of_kind
 from gateway.catalog.measures import FUNCTIONS, HOPS_MAX, column_symbols, is_measured, is_open, may_measure, relation_symbols
 from gateway.catalog.snapshot import Column, Product, Relation
@@ -52,6 +53,8 @@ _SAID = {
 class Scope(Protocol):
     """What a slice says of its products, as its view sees them."""
 
+    columns: ColumnTypes
+
     def known_columns(self, product: Product) -> list[tuple[Column, FieldRuling]]:
         """List the columns that are not hidden, with their rulings."""
 
@@ -60,12 +63,6 @@ class Scope(Protocol):
 
     def measured_partners(self, product: Product) -> list[tuple[Relation, Product]]:
         """List the to-one relationships that totals may be taken along."""
-
-    def output_of(self, product: Product, column: Column) -> GraphQLOutputType:
-        """Give the type that a column is answered as."""
-
-    def filter_of(self, product: Product, column: Column) -> GraphQLInputObjectType:
-        """Give the filter of a column."""
 
     def where_of(self, product: Product) -> GraphQLInputObjectType:
         """Give a product's ``where``."""
@@ -144,7 +141,7 @@ class AggregateTypes:
 
     def _result(self, product: Product, function: str, column: Column) -> GraphQLOutputType:
         if function in ("min", "max"):
-            return self._scope.output_of(product, column)
+            return self._scope.columns.output(product, column)
         type_ = aggregate_type(function, column.type)
         assert isinstance(type_, Scalar)
         return scalar_of_kind(type_.kind)
@@ -178,7 +175,7 @@ class AggregateTypes:
 
     def _key(self, product: Product) -> GraphQLObjectType:
         def fields() -> dict[str, GraphQLField]:
-            found = {it.graphql_name: GraphQLField(self._scope.output_of(product, it)) for it in self._keys(product)}
+            found = {it.graphql_name: GraphQLField(self._scope.columns.output(product, it)) for it in self._keys(product)}
             found |= {
                 it.graphql_name: GraphQLField(GraphQLNonNull(self._key(target))) for it, target in self._scope.group_partners(product)
             }
@@ -251,7 +248,7 @@ class AggregateTypes:
     def _result_filter(self, product: Product, function: str) -> Callable[[Column], GraphQLInputObjectType]:
         def filter_of(column: Column) -> GraphQLInputObjectType:
             if function in ("min", "max"):
-                return self._scope.filter_of(product, column)
+                return self._scope.columns.filter(product, column)
             type_ = aggregate_type(function, column.type)
             assert isinstance(type_, Scalar)
             return scalar_filter(type_.kind)
@@ -288,7 +285,7 @@ class AggregateTypes:
         return self._input(f"{product.type_name}_{_capital(function)}Order", fields, one_of=True)
 
     def _key_having(self, product: Product) -> GraphQLInputObjectType:
-        return self._key_input(product, "KeyHaving", self._scope.filter_of, one_of=False)
+        return self._key_input(product, "KeyHaving", self._scope.columns.filter, one_of=False)
 
     def _key_order(self, product: Product) -> GraphQLInputObjectType:
         return self._key_input(product, "KeyOrder", lambda _product, _column: SORT_DIRECTION, one_of=True)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from graphql import (
     GraphQLArgument,
-    GraphQLEnumType,
-    GraphQLEnumValue,
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLInt,
@@ -21,25 +19,15 @@ from graphql import (
     GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLOutputType,
-    GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
     get_named_type,
 )
 
-from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Record, Scalar
+from contracts.fields import Kind
 from gateway.catalog.aggregates import AggregateTypes
-from gateway.catalog.inputs import (
-    filter_type,
-    is_graphql_enumeration,
-    key_type,
-    list_condition_type,
-    order_type,
-    scalar_of_kind,
-    where_type,
-)
-from gateway.catalog.names import column_name, type_name
+from gateway.catalog.column_types import ColumnTypes
+from gateway.catalog.inputs import key_type, list_condition_type, order_type, scalar_of_kind, where_type
 from gateway.catalog.reach import TOTALS, Reach, RulingOf
 from gateway.catalog.require_slo import DIRECTIVES
 from gateway.catalog.snapshot import Column, Product, Relation, Snapshot
@@ -121,11 +109,10 @@ class SliceTypes:
         self.reach = reach
         self.mesh_field = mesh_field
         self.wide = wide
+        self.columns = ColumnTypes()
         self._rows: dict[str, GraphQLObjectType] = {}
         self._connections: dict[str, GraphQLObjectType] = {}
-        self._enums: dict[str, GraphQLEnumType] = {}
         self._inputs: dict[tuple[str, str], GraphQLInputObjectType] = {}
-        self._filters: dict[str, GraphQLInputObjectType] = {}
         self._aggregates = AggregateTypes(self, wide=wide)
 
     def build(self) -> Slice:
@@ -168,7 +155,7 @@ class SliceTypes:
         if not product.primary_key or any(product.column_by_name[key] not in columns for key in product.primary_key):
             return {}
         key = GraphQLArgument(
-            GraphQLNonNull(self._input("key", product, lambda: key_type(product, lambda column: self._input_scalar(product, column))))
+            GraphQLNonNull(self._input("key", product, lambda: key_type(product, lambda column: self.columns.key(product, column))))
         )
         return {name: GraphQLField(self._row(product), {"key": key}, description="One row by its primary key, or null.")}
 
@@ -242,14 +229,6 @@ class SliceTypes:
                 found.append((relation, target))
         return found
 
-    def output_of(self, product: Product, column: Column) -> GraphQLOutputType:
-        """Give the type that a column is answered as."""
-        return self._output(column.field, column.type, type_name(product.type_name, column.name))
-
-    def filter_of(self, product: Product, column: Column) -> GraphQLInputObjectType:
-        """Give the filter of a column."""
-        return self._filter(product, column)
-
     def where_of(self, product: Product) -> GraphQLInputObjectType:
         """Give a product's ``where``."""
         usable = usable_columns(product, self.ruling_of(product), wide=self.wide)
@@ -257,7 +236,9 @@ class SliceTypes:
         def partners() -> dict[str, GraphQLInputObjectType]:
             return {it.graphql_name: self._partner_condition(it, target) for it, target in self._filter_partners(product)}
 
-        return self._input("where", product, lambda: where_type(product, usable, lambda column: self._filter(product, column), partners))
+        return self._input(
+            "where", product, lambda: where_type(product, usable, lambda column: self.columns.filter(product, column), partners)
+        )
 
     def _partner_condition(self, relation: Relation, target: Product) -> GraphQLInputObjectType:
         return self._list_condition(target) if relation.many else self.where_of(target)
@@ -282,8 +263,8 @@ class SliceTypes:
             found = {}
             for column, field_ruling in zip(product.columns, ruling.fields, strict=True):
                 if not field_ruling.hidden:
-                    type_ = self._output(column.field, column.type, type_name(product.type_name, column.name))
-                    found[column.graphql_name] = GraphQLField(type_, description=_described(column.field.description, field_ruling))
+                    described = _described(column.field.description, field_ruling)
+                    found[column.graphql_name] = GraphQLField(self.columns.output(product, column), description=described)
             for name in sorted(self.reach.links.get(product.id, ())):
                 found[name] = self._relation(product.relation_by_name[name])
             return found or {"_": GraphQLField(scalar_of_kind(Kind.BOOLEAN))}
@@ -300,49 +281,6 @@ class SliceTypes:
         if relation.many:
             return self._connection_field(target, description=text)
         return GraphQLField(self._row(target), description=text)
-
-    def _output(self, field: Field, type_: FieldType, name: str) -> GraphQLOutputType:
-        match type_:
-            case Scalar(kind=kind):
-                return scalar_of_kind(kind)
-            case Enumeration() if is_graphql_enumeration(type_):
-                return self._enum(type_, name)
-            case Enumeration():
-                return GraphQLString
-            case List(item=item):
-                return GraphQLList(self._output(field, item, name))
-            case Record(fields=members):
-                return GraphQLObjectType(
-                    name,
-                    {
-                        column_name(member.name): GraphQLField(
-                            self._output(member, member.type, type_name(name, member.name)), description=member.description
-                        )
-                        for member in members
-                    },
-                )
-            case Map():
-                return scalar_of_kind(Kind.JSON)
-
-    def _enum(self, type_: Enumeration, name: str) -> GraphQLEnumType:
-        if (found := self._enums.get(name)) is None:
-            found = self._enums[name] = GraphQLEnumType(name, {symbol: GraphQLEnumValue(symbol) for symbol in type_.symbols})
-        return found
-
-    def _filter(self, product: Product, column: Column) -> GraphQLInputObjectType:
-        name = type_name(product.type_name, column.name)
-        if not isinstance(column.type, Enumeration):
-            return filter_type(column, lambda type_: self._enum(type_, name))
-        if (found := self._filters.get(name)) is None:
-            found = self._filters[name] = filter_type(column, lambda type_: self._enum(type_, name))
-        return found
-
-    def _input_scalar(self, product: Product, column: Column) -> GraphQLScalarType | GraphQLEnumType:
-        if isinstance(column.type, Scalar):
-            return scalar_of_kind(column.type.kind)
-        if isinstance(column.type, Enumeration) and is_graphql_enumeration(column.type):
-            return self._enum(column.type, type_name(product.type_name, column.name))
-        return GraphQLString
 
     def _input(self, what: str, product: Product, build: Callable[[], GraphQLInputObjectType]) -> GraphQLInputObjectType:
         if (found := self._inputs.get((what, product.id))) is None:
