@@ -1,8 +1,8 @@
 """``python -m tests.differential --cases 10000``: compare that many answers at least, and print how many of what, and how long it took.
 
-The suites that draw operations: the engine over both levels of port, in process and over the wire, against graphql-core with plain
-resolvers; totals against the plainest evaluation; forms against the JSON answer; rulings against their specification; filters and groups
-against one database. ``MESHGATE_TEST_SEED=fresh`` draws others.
+The engine over both levels of port, in process and over the wire, against graphql-core with plain resolvers, totals and filters along
+relationships included; totals against the plainest evaluation; forms against the JSON answer; rulings against their specification; joins,
+filters and groups against one database; a mirror against its origin. ``MESHGATE_TEST_SEED=fresh`` draws others.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ def main() -> int:
         command = [sys.executable, "-m", "pytest", "-q", str(Path(__file__).parent), "-n", str(chosen.numprocesses), "--dist", "worksteal"]
         code = subprocess.run(command, env=environment, check=False).returncode
         found = summed(Path(folder))
+    refused, partly = found["refused as a whole"], found["with errors in parts"]
     suites = [it for it in found if ":" not in it and not it.startswith(("with ", "refused "))]
     compared = sum(found[it] for it in suites)
-    print(f"{compared:,} answers compared in {time.perf_counter() - began_s:,.0f} s")
+    alike = f"{refused:,} of them refused and {partly:,} answered in part, the same way" + ("" if code else "; none different")
+    print(f"{compared:,} answers compared in {time.perf_counter() - began_s:,.0f} s, {alike}")
     for suite in sorted(suites):
         print(f"{found[suite]:8,} {suite}")
         for kind in sorted(it for it in found if it.startswith(f"{suite}: ")):

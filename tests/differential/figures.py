@@ -30,6 +30,8 @@ _FEATURES = {
     "totalCount": r"\btotalCount\b",
     "aggregate": r"\baggregate\b",
     "groups": r"\bgroups\(",
+    "groups by partners' columns": r"\bpath: \[",
+    "totals of partners' columns": r"\b(countDistinct|sum|avg|min|max) \{[^}]*\b(to|back)[A-Z]\w*\d \{",
     "having": r"\bhaving:",
     "time zones": r"\btimeZone:",
     "fragments": r"\.\.\.",
@@ -39,7 +41,7 @@ _FEATURES = {
 
 
 def note(suite: str, kind: str, text: str = "", *, errors: int = 0, refused: bool = False) -> None:
-    """Count one answer compared. ``kind``: of engine or form; ``text``: of the operation."""
+    """Count one answer compared. ``kind``: of engine, port or form; ``text``: of the operation."""
     _COUNTED.update([f"{suite}", f"{suite}: {kind}", *(f"with {it}" for it in _features(text))])
     if errors:
         _COUNTED["with errors in parts"] += 1

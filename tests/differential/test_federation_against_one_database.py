@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from . import figures
 from .ruling_cases import SEED
 from .running import Asked
 from .shop import ANALYST, LEVELS, opened
@@ -259,3 +260,4 @@ async def test_generated_filters_orders_and_pages_are_those_of_one_database(mesh
                 break
             variables["after"] = page["pageInfo"]["endCursor"]
         assert found == expected, (SEED, variables)
+        figures.note("one database", "lists walked to their ends")

@@ -16,6 +16,7 @@ from gateway.catalog.snapshot import snapshot_of
 from gateway.engine.budget import Bounds
 
 from ..property.office import Counted
+from . import figures
 from .plain_port import PlainPort
 from .ruling_cases import SEED
 from .running import Asked, engine_of
@@ -230,6 +231,7 @@ async def test_generated_conditions_on_related_products_are_exists_of_one_databa
                 seed = f"{SEED} {case} {check.__name__}"
                 try:
                     answered[check] += await check(asked, connection, Drawing(Random(seed)))
+                    figures.note("one database", "filters along relationships")
                 except AssertionError as error:
                     error.add_note(f"seed {seed!r}")
                     raise

@@ -26,7 +26,6 @@ from gateway.exchange import Form, Frame, Question, Reply, Stream
 from . import figures
 from .groupings import groups_text
 from .operations import Operation, _Drawing
-from .oracle import schema_of
 from .ruling_cases import SEED
 from .running import Asked, over_http, running
 from .worlds import World, callers_of, world_of
@@ -59,8 +58,7 @@ async def check_cases(world: World, asked: Asked) -> None:
         random = Random(f"{world.seed} {case}")
         caller = random.choice(callers)
         if case % 4 == 3:
-            schema = schema_of(asked.mesh.snapshot, asked.oracle(caller).rulings)
-            drawn = flat_groups(schema, world, asked.mesh.snapshot, random)
+            drawn = flat_groups(asked.oracle(caller).schema, world, asked.mesh.snapshot, random)
         else:
             drawn = flat_operation(asked.oracle(caller).schema, world, asked.mesh.snapshot, random)
         if drawn is None:

@@ -12,6 +12,7 @@ import pytest
 
 from contracts.model import OutputPort
 
+from . import figures
 from .ruling_cases import SEED
 from .running import Asked, over_http
 from .shop import ANALYST, LEVELS, database, opened, shop
@@ -299,6 +300,7 @@ async def test_generated_groups_paged_to_their_end_are_those_of_one_database(mes
             for group in page[:-1]:
                 del group["cursor"]
         assert [_ordered(group, by, totals) for group in found] == expected, (SEED, text, json.dumps(found))
+        figures.note("one database", "groups walked to their ends")
 
 
 def _ordered(group: dict[str, Any], by: list[str], totals: list[str]) -> tuple[Any, ...]:

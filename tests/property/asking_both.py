@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from domain_adapters.sql import open_sql
 from gateway.caller import Caller
 from gateway.catalog.snapshot import Snapshot, snapshot_of
 from gateway.engine.budget import Bounds
+from gateway.engine.explaining.cost import Tariff
 from gateway.engine.explaining.explain import explain
 from gateway.errors import GatewayError, RefusedError
 from gateway.exchange import Form, Frame, Question, Reply, Stream
@@ -60,7 +61,10 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of a request. ``pieces``: sizes of the body's; ``calls``: forms of upstream reads; ``answers``: digests of theirs."""
+    """What came of a request. ``pieces``: sizes of the body's; ``calls``: forms of upstream reads; ``answers``: digests of theirs.
+
+    ``disclosed``: (product id, column) of what is masked and was used all the same, as a grant lets it.
+    """
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -68,6 +72,7 @@ class Seen:
     pieces: list[int]
     calls: Counter[str]
     answers: Counter[bytes]
+    disclosed: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def form_is_json(self) -> bool:
@@ -96,6 +101,7 @@ class Sides:
     answerer: _Answerer
     log: list[tuple[str, bytes]]
     first: Side
+    tariff: Tariff
     opened: list[Port] = field(default_factory=list)
 
     async def side(self, rows: Data) -> Side:
@@ -123,7 +129,7 @@ class Sides:
 
     def engine(self) -> Asked:
         """Make an engine that has seen no data, over what is compiled already."""
-        asked = _engine(self.snapshot, self.world)
+        asked = _engine(self.snapshot, self.world, self.tariff)
         asked.engine._operations = self.first.asked.engine._operations
         asked.engine._views = self.first.asked.engine._views
         return asked
@@ -131,7 +137,7 @@ class Sides:
     def plan(self, side: Side, caller: Caller, asking: Asking) -> str:
         """Explain a request on a mesh of its own, compiled from nothing."""
         snapshot = snapshot_of(self.world.contracts, {id_: (port,) for id_, port in side.ports.items()})
-        asked = _engine(snapshot, self.world)
+        asked = _engine(snapshot, self.world, self.tariff)
         question = Question(asking.text, asking.name, asking.variables)
         try:
             return explain(asked.engine.explained(question, Frame(caller, 0.0, "r")), snapshot)
@@ -144,6 +150,9 @@ class Sides:
             turned.port = side.ports[id_]
         self.answerer.asked, self.answerer.caller = side.asked, caller
         self.log.clear()
+        used: set[tuple[str, str]] = set()
+        noted = replace(side.asked.engine.signals, disclosed=lambda id_, columns, _: used.update((id_, it) for it in columns))
+        side.asked.engine.signals = noted
         ids, traces._ids = traces._ids, Random(0).getrandbits
         try:
             sent = await _sent(self.endpoint, asking, cursors or {})
@@ -152,7 +161,7 @@ class Sides:
         assert not side.asked.failures, side.asked.failures
         body = [message.get("body", b"") for message in sent[1:]]
         calls, answers = Counter(what for what, _ in self.log), Counter(answer for _, answer in self.log)
-        return Seen(sent[0]["status"], sent[0]["headers"], b"".join(body), [len(it) for it in body], calls, answers)
+        return Seen(sent[0]["status"], sent[0]["headers"], b"".join(body), [len(it) for it in body], calls, answers, frozenset(used))
 
 
 def differences_of(one: Seen, other: Seen, *, tied: bool) -> str | None:
@@ -176,18 +185,19 @@ def _renamed(pattern: re.Pattern[bytes], body: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def opened(world: World, level: int) -> AsyncIterator[Sides]:
-    """Open a mesh over its own data."""
+async def opened(world: World, level: int, *, cost_max: int | None = None) -> AsyncIterator[Sides]:
+    """Open a mesh over its own data. ``cost_max``: what may cost more is refused."""
+    tariff = Tariff() if cost_max is None else Tariff(is_enforced=True, cost_max=cost_max)
     ids = [contract.key for contract in world.contracts if contract.key not in world.absent]
     ports = {id_: await _port(world, level, id_, world.rows[id_]) for id_ in ids}
     log: list[tuple[str, bytes]] = []
     turns = {id_: _Turned(port, id_, log) for id_, port in ports.items()}
     snapshot = snapshot_of(world.contracts, {id_: (turned,) for id_, turned in turns.items()})
-    asked = _engine(snapshot, world)
+    asked = _engine(snapshot, world, tariff)
     answerer = _Answerer(asked)
     settings = load(environment={"MESHGATE_AUTH__DEMO_KEY": "a shared key for tests only, of some length"})
     endpoint = GraphQLEndpoint(answerer, answerer, settings, metrics=Metrics(), pseudonym=lambda it: it)  # type: ignore[arg-type]  # two engines in one answerer's place
-    sides = Sides(world, level, snapshot, turns, endpoint, answerer, log, Side(world.rows, ports, asked), list(ports.values()))
+    sides = Sides(world, level, snapshot, turns, endpoint, answerer, log, Side(world.rows, ports, asked), tariff, list(ports.values()))
     try:
         yield sides
     finally:
@@ -195,8 +205,8 @@ async def opened(world: World, level: int) -> AsyncIterator[Sides]:
             await port.aclose()
 
 
-def _engine(snapshot: Snapshot, world: World) -> Asked:
-    asked = engine_of(snapshot, world, bounds=_BOUNDS)
+def _engine(snapshot: Snapshot, world: World, tariff: Tariff) -> Asked:
+    asked = engine_of(snapshot, world, bounds=_BOUNDS, tariff=tariff)
     for product in snapshot.products.values():
         for port in product.ports:
             asked.engine.note_proof(product, port, proved=len(world.seed) % 2 == 0)

@@ -41,11 +41,15 @@ _MAILBOX = "abcdefgh"
 
 @dataclass(slots=True)
 class Equivalent:
-    """``rows``: by product id; ``changed``: how many cells and rows differ, by product; ``renamed``: products whose keys are new."""
+    """``rows``: by product id; ``changed``: how many cells and rows differ, by product; ``renamed``: products whose keys are new.
+
+    ``lifted``: (product id, column) of changed cells whose masks are lifted: a request that uses these columns may tell the sets apart.
+    """
 
     rows: dict[str, list[dict[str, Any]]]
     changed: Counter[str]
     renamed: set[str]
+    lifted: frozenset[tuple[str, str]] = frozenset()
 
 
 def equivalent_of(
@@ -57,17 +61,18 @@ def equivalent_of(
     *,
     secret: bytes,
     tested: Mapping[str, frozenset[str]] | None = None,
+    lifts: bool = False,
 ) -> Equivalent:
-    """Make another data set that looks the same to a caller.
+    """Make another data set that looks the same to a caller. ``lifts``: but to requests that use what is masked, where a grant lets them.
 
     ``tested``: product id -> columns that an endpoint filters by and so fills its pages by; there, rows that are not served keep
     their number and these cells, and others of theirs may break their type. None: ports are not sent for such rows.
     """
-    making = _Making(world, snapshot, view, caller, random, MaskKeys(secret), tested)
+    making = _Making(world, snapshot, view, caller, random, MaskKeys(secret), tested, lifts)
     making.rename_keys()
     for product in snapshot.products.values():
         making.product(product)
-    return Equivalent(making.rows, +making.changed, making.renamed)
+    return Equivalent(making.rows, +making.changed, making.renamed, frozenset(making.lifted))
 
 
 @dataclass(slots=True)
@@ -79,9 +84,11 @@ class _Making:
     random: Random
     keys: MaskKeys
     tested: Mapping[str, frozenset[str]] | None
+    lifts: bool
     rows: dict[str, list[dict[str, Any]]] = field(init=False)
     changed: Counter[str] = field(default_factory=Counter)
     renamed: set[str] = field(default_factory=set)
+    lifted: set[_Cell] = field(default_factory=set)
     _joined: set[_Cell] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -125,11 +132,15 @@ class _Making:
 
     def _cell(self, product: Product, row: dict[str, Any], ruling: FieldRuling, passed: list[bool]) -> None:
         name = ruling.column
-        if ruling.usable or ruling.access is Access.CLEAR or name in product.primary_key or (product.id, name) in self._joined:
+        if ruling.access is Access.CLEAR or name in product.primary_key or (product.id, name) in self._joined:
+            return
+        if ruling.usable and not self.lifts:
             return
         if any(passed[index] for index in ruling.clear_rows):
             return
         is_masked = any(passed[index] for index in ruling.masked_rows) if ruling.varies else ruling.access is Access.MASKED
+        if ruling.usable:
+            self.lifted.add((product.id, name))
         if not is_masked or ruling.mask is None or ruling.mask.kind is MaskKind.NULLIFY:
             self._set(product.id, row, name, self._other(product, name))
             return

@@ -13,13 +13,14 @@ from domain_adapters.port import Port
 from domain_adapters.sql import capabilities_for
 from gateway.catalog.snapshot import snapshot_of
 
+from ..differential.plain_port import PlainPort
 from ..differential.ruling_cases import SEED
 from ..differential.running import engine_of
 from ..differential.shop import ANALYST, shop
 from ..differential.test_engine_against_graphql_core import check_cases
 from ..differential.test_totals_against_one_database import NESTED, PAIRS
 from ..differential.worlds import World, world_of
-from .several_ports import less_able, mesh_of_many_ports, named
+from .several_ports import Named, less_able, mesh_of_many_ports, named
 
 CASES = int(os.environ.get("MESHGATE_CASES") or 2_000) // 4
 PER_WORLD = 20
@@ -31,6 +32,12 @@ NESTED_LISTS = (
     "{customer{customers(first:12){nodes{customerId orders(first:2, orderBy:[{day:DESC}])"
     "{totalCount nodes{orderId day payments{nodes{number}}}}}}}}"
 )
+PAID = '{order{orders(first:9, where:{customer:{country:{in:["DE","FR"]}}, payments:{some:{amount:{gt:"1"}}, none:{method:{eq:"CARD"}}}})'
+FAR = (
+    PAID + "{totalCount nodes{orderId payments{aggregate{count sum{amount}}}} aggregate{sum{total} max{customer{name}}}"
+    " groups(by:[{path:[CUSTOMER], field:COUNTRY}]){key{customer{country}} count}}}}",
+    "{customer{customers{nodes{customerId orders(where:{payments:{some:{}}}){totalCount aggregate{countDistinct{customer{country}}}}}}}}",
+)
 LISTS = (
     "{order{orders(first:7){totalCount nodes{orderId status} pageInfo{hasNextPage endCursor}}}}",
     FILTERED,
@@ -38,7 +45,7 @@ LISTS = (
     '{order{orders(since:"2026-11-22T12:00:00Z", first:30){totalCount nodes{orderId}}}}',
     '{order{ordersByKey(key:{orderId:"O07"}){orderId payments(first:1){totalCount nodes{amount}}}}}',
 )
-QUESTIONS = (*LISTS, NESTED, *(operation for operation, _ in PAIRS.values()))
+QUESTIONS = (*LISTS, *FAR, NESTED, *(operation for operation, _ in PAIRS.values()))
 
 
 @pytest.mark.parametrize("number", range(max(1, CASES // PER_WORLD)))
@@ -81,5 +88,11 @@ async def test_answers_are_the_same_byte_for_byte_cursors_included(seed: int, wo
         first = await named(contract, world, "first", able)
         first.is_dead = True  # it decides how lists are sorted, and never answers
         others: list[Any] = [await named(contract, world, f"port-{at}", less_able(able, random)) for at in range(random.randint(1, 3))]
+        if random.random() < 0.5:
+            plain = PlainPort(
+                contract, world.rows[contract.key], frozenset({"order_id", "customer_id"}) & set(contract.field_by_name), "plain"
+            )
+            others.append(Named(plain, "plain"))
+        random.shuffle(others)
         some[contract.key] = (first, *others)
     assert await bytes_of(world, some) == await bytes_of(world, whole)
