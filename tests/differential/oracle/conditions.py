@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from contracts.fields import FieldType, Kind, Scalar, Unit
@@ -76,17 +76,39 @@ def is_whole(product: Product, where: Any, named: set[str], snapshot: Snapshot) 
     return whole
 
 
-def followed(product: Product, where: Any, snapshot: Snapshot) -> Iterator[Product]:
-    """List the products whose rows decide whether a condition holds, beside its own."""
+def followed(product: Product, where: Any, snapshot: Snapshot) -> list[Product]:
+    """List the products whose rows decide whether a condition holds, beside its own; none where it says itself what it comes to."""
+    return _settled(product, where, snapshot)[1]
+
+
+_Settled = tuple[bool | None, list[Product]]
+
+
+def _settled(product: Product, where: Any, snapshot: Snapshot) -> _Settled:
+    parts: list[_Settled] = []
     for name, inner in (where or {}).items():
-        if name in ("and", "or", "not"):
-            for it in [inner] if name == "not" else inner:
-                yield from followed(product, it, snapshot)
-        elif (relation := product.relation_by_name.get(name)) is not None:
-            target = snapshot.products[relation.target]
-            yield target
-            for it in inner.values() if relation.many else (inner,):
-                yield from followed(target, it, snapshot)
+        match name:
+            case "and":
+                parts.extend(_settled(product, it, snapshot) for it in inner)
+            case "or":
+                parts.append(_joint([_settled(product, it, snapshot) for it in inner], decisive=True))
+            case "not":
+                parts.append((None, _settled(product, inner, snapshot)[1]))
+            case _ if (relation := product.relation_by_name.get(name)) is not None:
+                target = snapshot.products[relation.target]
+                for it in inner.values() if relation.many else (inner,):
+                    parts.append((None, [target, *followed(target, it, snapshot)]))
+            case _:
+                parts.append((None if inner else True, []))
+    return _joint(parts, decisive=False)
+
+
+def _joint(parts: list[_Settled], *, decisive: bool) -> _Settled:
+    """Put parts together: by or where one that holds decides, else by and."""
+    if any(known is decisive for known, _ in parts):
+        return decisive, []
+    open_ = [products for known, products in parts if known is None]
+    return (None, [it for some in open_ for it in some]) if open_ else (not decisive, [])
 
 
 def is_nanos(type_: FieldType) -> bool:
