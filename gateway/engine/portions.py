@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any
 
-from gateway.engine.tasks import in_turns
+from gateway.engine.tasks import Once, in_turns
 
 __all__ = ["Portions", "sort_each"]
 
@@ -44,11 +44,11 @@ class Portions:
         at = bisect_right(self.spans, index, key=lambda span: span.start) - 1
         return self.lookups[at], index - self.spans[at].start
 
-    async def in_turns(self) -> AsyncIterator[Portions]:
+    def in_turns(self) -> AsyncIterator[Portions]:
         """Give some lists at a time, with a turn of the event loop for others between them."""
-        if len(self.spans) <= _LISTS_AT_ONCE:
-            yield self
-            return
+        return Once(self) if len(self.spans) <= _LISTS_AT_ONCE else self._turns()
+
+    async def _turns(self) -> AsyncIterator[Portions]:
         for start in range(0, len(self.spans), _LISTS_AT_ONCE):
             some = slice(start, start + _LISTS_AT_ONCE)
             yield Portions(self.lookups[some], self.rows, self.spans[some], self.sizes[some])

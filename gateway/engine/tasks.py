@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["both", "in_portions", "in_turns", "let_go", "together"]
+__all__ = ["Once", "both", "in_portions", "in_turns", "let_go", "together"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -16,15 +16,33 @@ _AT_FIRST = 250
 _AT_ONCE_MAX = 10_000
 
 
-async def in_turns(items: list[T], size: int) -> AsyncIterator[list[T]]:
+class Once(Generic[T]):
+    """Iterates over one item. A generator would be entered among those that the event loop watches, which costs more than most turns."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, item: T) -> None:
+        self._items = [item]
+
+    def __aiter__(self) -> Once[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        if not self._items:
+            raise StopAsyncIteration
+        return self._items.pop()
+
+
+def in_turns(items: list[T], size: int) -> AsyncIterator[list[T]]:
     """Give items some at a time, with a turn of the event loop for others between them; up to ``size`` at once.
 
     Of more, as many at a time as whoever takes them needs about two milliseconds for: items differ much in what they cost. Not for
     what depends on how many there are at once.
     """
-    if len(items) <= size:
-        yield items
-        return
+    return Once(items) if len(items) <= size else _turns(items, size)
+
+
+async def _turns(items: list[T], size: int) -> AsyncIterator[list[T]]:
     start, at_once = 0, min(size, _AT_FIRST)
     while start < len(items):
         began_s = time.perf_counter()

@@ -46,8 +46,7 @@ class Cells:
 
     def indices(self, names: Iterable[str]) -> frozenset[int]:
         """Return the places of columns in the contract."""
-        places = self.product.index_by_name
-        return frozenset([places[name] for name in names])
+        return frozenset(map(self.product.index_by_name.__getitem__, names))
 
     def at(self, index: int) -> Cell:
         """Give the reader of the column at a place."""

@@ -152,9 +152,12 @@ class Pages:
         walk = self.walk(read, columns, must=must)
         while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
-            async for some in in_turns(page.rows, _ROWS_AT_ONCE):
-                fetched.rows.extend(self.ruled(some, fetched))
-            await let_go(page.rows)
+            if not fetched.rows and len(page.rows) <= _ROWS_AT_ONCE:
+                fetched.rows = self.ruled(page.rows, fetched)
+            else:
+                async for some in in_turns(page.rows, _ROWS_AT_ONCE):
+                    fetched.rows.extend(self.ruled(some, fetched))
+                await let_go(page.rows)
             if fetched.count is None:
                 fetched.count = page.count
             if enough is not None and len(fetched.rows) >= enough:
@@ -287,9 +290,8 @@ class Walk:
         self._read = read
         self._further = list(further)
         # Rows have keys, so no two pages begin and end with the same ones; level 1 is believed to page by them.
-        keys = pages.product.primary_key if pages.port.capabilities.level == 0 else ()
-        self._keys = [pages.cells.of(name) for name in keys]
-        self._columns = columns | pages.cells.indices(keys)
+        self._keys = pages.product.primary_key if pages.port.capabilities.level == 0 else ()
+        self._columns = columns | pages.cells.indices(self._keys)
         self._ends: set[tuple[Any, ...]] = set()
         self._must = must
         self._next = self.at = read.cursor
@@ -330,7 +332,8 @@ class Walk:
 
     def _go_on(self, page: Page, cursor: str) -> None:
         if self._keys and page.rows:
-            ends = (len(page.rows), *(key(page.rows[at]) for at in (0, -1) for key in self._keys))
+            keys = [self._pages.cells.of(name) for name in self._keys]
+            ends = (len(page.rows), *(key(page.rows[at]) for at in (0, -1) for key in keys))
             if None not in ends and ends in self._ends:
                 raise self._pages.invalid("a page that repeats")
             self._ends.add(ends)

@@ -62,7 +62,8 @@ async def read_partners(
         limit_per_key=max(per_key or 0, 1) if limits else None,
         limit=capabilities.page_max,
     )
-    needed |= cells.indices(columns_of(left))
+    if left is not TRUE:
+        needed |= cells.indices(columns_of(left))
     if len(keys) > _ROWS_AT_ONCE:
         await asyncio.sleep(0)  # to tell as many keys apart takes as long as it took to gather them
     parts = await _each(pages, _calls(pages, read, columns), needed, key_columns)
@@ -89,7 +90,7 @@ def _calls(pages: Pages, read: Read, columns: tuple[str, ...]) -> Sequence[Read]
     able, key = pages.port.capabilities, pages.product.primary_key
     assert read.keys is not None
     values = read.keys.values
-    if not key or not set(key) <= set(columns) or able.keys_max <= able.page_max or len(values) <= able.page_max:
+    if len(values) <= able.page_max or not key or not set(key) <= set(columns) or able.keys_max <= able.page_max:
         return calls_of(pages.port, read)
     some = [replace(read, keys=Keys(columns, values[at : at + able.page_max])) for at in range(0, len(values), able.page_max)]
     return [call for part in some for call in calls_of(pages.port, part)]
