@@ -59,6 +59,19 @@ def test_every_cursor_that_is_not_ours_is_refused_with_one_message() -> None:
     assert refusals.pop()[0] == "BAD_USER_INPUT"
 
 
+def test_a_cursor_that_was_opened_is_refused_elsewhere_and_edited_as_before() -> None:
+    sealed = CODEC.seal(b"place", HERE)
+    assert CODEC.open(sealed, HERE) == CODEC.open(sealed, HERE) == b"place"
+    other = refusal(sealed, b"another list")
+    assert other == refusal(sealed[:-1] + ("A" if sealed[-1] != "A" else "B")) == refusal(sealed, b"another list")
+    assert CODEC.open(sealed, HERE) == b"place"
+
+
+def test_long_cursors_open_as_often_as_they_are_sent() -> None:
+    sealed = CODEC.seal(b"p" * 1_000, HERE)
+    assert CODEC.open(sealed, HERE) == CODEC.open(sealed, HERE) == b"p" * 1_000
+
+
 def test_a_cursor_has_one_spelling_only() -> None:
     cursor = next(found for number in range(100) if "-" in (found := CODEC.seal(b"%d" % number, HERE)))
     assert refusal(cursor.replace("-", "+"))[0] == "BAD_USER_INPUT"
