@@ -7,11 +7,11 @@ Pure. Rejects what the contract does not say how to spell (`PortCannotError`). A
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
+from string import ascii_letters, digits
 from typing import Any
 from urllib.parse import quote
 
@@ -30,7 +30,7 @@ KEYS_MAX = 500
 PAGE_MAX = 1_000
 # Legal in a query as they are, and what teams' templates are made of; everything else is percent-encoded.
 _PLAIN = ":(),*!@/"
-_needs_no_quotes = re.compile(r"[A-Za-z0-9_.~:(),*!@/-]*", re.ASCII).fullmatch
+_UNQUOTED = (ascii_letters + digits + "_.~-" + _PLAIN).encode()
 _QUOTES = frozenset("'\"`")
 _LISTS = frozenset((Operator.IN, Operator.NOT_IN))
 
@@ -236,7 +236,9 @@ def _spelled(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _encoded(text: str) -> str:
-    return text if _needs_no_quotes(text) else quote(text, safe=_PLAIN)
+    # What is left when all that may stand is taken out: for long lists of keys, half of what matching each character takes.
+    is_plain = text.isascii() and not text.encode().translate(None, _UNQUOTED)
+    return text if is_plain else quote(text, safe=_PLAIN)
 
 
 def _text(value: Any) -> str:

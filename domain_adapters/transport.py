@@ -25,7 +25,7 @@ from domain_adapters.http1 import Connection, RawAnswer
 
 __all__ = ["Answer", "Client", "Limits", "PooledClient", "Tls"]
 
-_TARGET = re.compile(r"/[!-~]*\Z")
+_VISIBLE = bytes(range(0x21, 0x7F))
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _INFLATE_STEP = 1024 * 1024
 
@@ -176,7 +176,7 @@ class PooledClient:
             await asyncio.sleep(0)  # lets the transports tell their protocols
 
     def _head(self, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes | None) -> bytes:
-        if not _TARGET.match(target):
+        if target[:1] != "/" or not target.isascii() or target.encode().translate(None, _VISIBLE):
             raise ValueError("a request target is an encoded path and query")
         lines = [f"{method} {target} HTTP/1.1\r\n", self._fixed]
         for name, value in headers:
