@@ -153,6 +153,8 @@ def _refusal(error: duckdb.Error) -> PortUnavailableError | PortBrokenPromiseErr
             return PortUnavailableError("the read needs more memory than it may have", reason="memory")
         case duckdb.IOException():
             return PortUnavailableError("the source cannot be read", reason="source")
-        case duckdb.OutOfRangeException() | duckdb.ConversionException() | duckdb.InvalidInputException():
-            return PortBrokenPromiseError("a value or a total does not fit its type", reason="unfit_value")
+        case duckdb.OutOfRangeException() | duckdb.InvalidInputException():  # of decimals, of floats
+            return PortBrokenPromiseError("a value or a total does not fit its type", reason="out_of_range")
+        case duckdb.ConversionException():
+            return PortBrokenPromiseError("a value does not fit its type", reason="unfit_value")
     return PortBrokenPromiseError("the source does not serve this read", reason="source")

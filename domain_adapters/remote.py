@@ -177,8 +177,12 @@ def _check_status(answer: Answer) -> None:
         raise PortUnavailableError(
             f"the endpoint answered {status}", reason=f"http_{status}", status=status, retry_after_s=answer.retry_after_s
         )
-    if status == 400 and answer.content_type.startswith("application/problem+json") and _problem_code(answer.body) == "BAD_CURSOR":
-        raise PortRefusedError("the endpoint does not know the cursor, or not any more", reason="bad_cursor", status=status)
+    if status == 400 and answer.content_type.startswith("application/problem+json"):
+        match _problem_code(answer.body):
+            case "BAD_CURSOR":
+                raise PortRefusedError("the endpoint does not know the cursor, or not any more", reason="bad_cursor", status=status)
+            case "UNFIT_TOTAL":
+                raise PortRefusedError("a total does not fit its type", reason="unfit_total", status=status)
     raise PortRefusedError(f"the endpoint answered {status}", reason=f"http_{status}", status=status)
 
 

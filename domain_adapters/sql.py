@@ -22,7 +22,7 @@ from contracts.predicates import Operator
 from domain_adapters.algebra import AGGREGATES, TRUNCATIONS
 from domain_adapters.bookmarks import Bookmarks
 from domain_adapters.duck import Cursors
-from domain_adapters.errors import ReadInvalidError
+from domain_adapters.errors import PortBrokenPromiseError, PortRefusedError, ReadInvalidError
 from domain_adapters.groupings import groups_statement
 from domain_adapters.leftovers import AHEAD, Leftovers
 from domain_adapters.port import Call, Capabilities, Read
@@ -170,11 +170,17 @@ class SqlPort:
         return self._columns
 
     async def read(self, read: Read, call: Call) -> bytes:
-        """Answer one page. Raises: `PortCannotError`, `ReadInvalidError`, `PortUnavailableError`, `PortBrokenPromiseError`."""
+        """Answer one page. Raises: `PortRefusedError` and its kinds, `PortUnavailableError`, `PortBrokenPromiseError`."""
         refuse_beyond(read, self._capabilities)
         _refuse_nonsense(read)
         grouped = bool(read.aggregates or read.group_by)
-        fetched = await self._cursors.run(lambda cursor: self._fetch(cursor, read, grouped=grouped), call.timeout_s)
+        try:
+            fetched = await self._cursors.run(lambda cursor: self._fetch(cursor, read, grouped=grouped), call.timeout_s)
+        except PortBrokenPromiseError as error:
+            if not grouped or error.reason != "out_of_range":
+                raise
+            # What callers add up is no fault of the source's, and no reason to leave it alone.
+            raise PortRefusedError("a total does not fit its type", reason="unfit_total", status=400) from None
         limit = self._limit(read)
         found = fetched.rows[:limit]
         body = ("[" + ",".join([row[0] for row in found]) + "]").encode()

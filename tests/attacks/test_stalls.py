@@ -179,6 +179,18 @@ def sorted_here() -> Case:
     return mesh, f"{{ shop {{ orders({arguments}) {{ totalCount nodes {{ id amount }} }} }} }}", None
 
 
+def sixty_thousand_keys_on_both_sides_of_a_condition() -> Case:
+    rows = [{"id": at, "cid": at} for at in range(MANY)]
+    orders = contract("orders", {"id": LONG, "cid": LONG}, links=(link("customer", "shop/customers", {"cid": "id"}),))
+    customers = contract("customers", {"id": LONG, "name": STRING}), port([{"id": at, "name": f"Ann {at}"} for at in range(MANY)], PAGES)
+    mesh = Mesh((orders, port(rows, PAGES)), customers)
+    return (
+        mesh,
+        '{ shop { orders(where: {customer: {name: {ne: "x"}}}, first: 10) { nodes { id } totalCount aggregate { count } } } }',
+        None,
+    )
+
+
 def a_list_of_ten_thousand_values() -> Case:
     rows = [{"id": f"{at}", "n": at} for at in range(1_000)]
     mesh = Mesh((contract("orders", {"id": STRING, "n": INT}), port(rows, PAGES)))
@@ -214,6 +226,7 @@ CASES = (
     groups_along_ten_thousand_keys,
     groups_of_the_port,
     sorted_here,
+    sixty_thousand_keys_on_both_sides_of_a_condition,
     a_list_of_ten_thousand_values,
     cells_that_break_their_type,
     documents_in_cells,

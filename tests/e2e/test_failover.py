@@ -64,12 +64,12 @@ class Twins:
         self.first.wait()
 
 
-async def _listening(process: subprocess.Popen[bytes], port: int) -> None:
+async def listening(process: subprocess.Popen[bytes], url: str) -> None:
     async with asyncio.timeout(within(60)), httpx.AsyncClient() as client:
         while True:
             assert process.poll() is None
             try:
-                await client.get(f"http://127.0.0.1:{port}/things/schema")
+                await client.get(url)
                 return
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
@@ -90,7 +90,7 @@ async def twins(
             command = [sys.executable, "-m", "gateway.cli", "port", "serve", str(contract), "--data", str(data)]
             started.append(subprocess.Popen([*command, "--port", str(port), "--level", str(level)]))
         for process, port in zip(started, ports, strict=True):
-            await _listening(process, port)
+            await listening(process, f"http://127.0.0.1:{port}/things/schema")
         placed = {"PRODUCTS__shop/things__PORTS__copy__ENDPOINT": f"http://127.0.0.1:{ports[1]}"}
         endpoints = {"shop/things": f"http://127.0.0.1:{ports[0]}"}
         async with mesh(folder, {"things.yaml": contract.read_text()}, endpoints, **placed, **settings) as found:

@@ -28,7 +28,7 @@ from gateway.engine.tasks import in_turns, let_go
 from gateway.errors import GatewayError
 from gateway.observe.traces import span
 
-__all__ = ["OnRead", "Pages", "Walk"]
+__all__ = ["OnRead", "Pages", "Walk", "unfit_total"]
 
 _EMPTY_PAGES_MAX = 1_000
 _ROWS_AT_ONCE = 1_000
@@ -244,6 +244,8 @@ class Pages:
             return GatewayError("CURSOR_EXPIRED", f"The port {self.port.name} of {self.product.id} no longer knows the cursor's place.")
         if isinstance(error, ReadInvalidError):
             return self._error("LIMIT_EXCEEDED", "takes no question of this size", hint="Ask with fewer or shorter values.")
+        if error.reason == "unfit_total":
+            return unfit_total()
         return self._error("UPSTREAM_INVALID", "refused the gateway's question", reason=error.reason)
 
     def cannot(self, what: str, remedy: str) -> GatewayError:
@@ -259,6 +261,11 @@ class Pages:
         id_, owner = self.product.id, self.product.contract.metadata.owner
         message = what if plain else f"The port {self.port.name} of {id_} {what}."
         return GatewayError(code, message, hint=hint, product=id_, owner=owner, **extra)
+
+
+def unfit_total() -> GatewayError:
+    """Make the refusal of a total that its type cannot hold, whoever added it up."""
+    return GatewayError("LIMIT_EXCEEDED", "A total does not fit its type.", hint="Narrow it with where.")
 
 
 class Walk:

@@ -18,7 +18,7 @@ from gateway.compiler.executable import ConnectionStep, Step, TotalsStep
 from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.engine.asking.grouping import Group, Grouping, Path
 from gateway.engine.reading.findings import Findings
-from gateway.engine.reading.pages import Pages
+from gateway.engine.reading.pages import Pages, unfit_total
 from gateway.engine.reading.ports import Ports
 from gateway.engine.reading.positions import after, pack_keyset, sort_key, unpack_keyset
 from gateway.engine.relating.parents import encoded
@@ -81,7 +81,7 @@ class Totals:
             error.path = error.path or step.path
             raise
         except OverflowError:
-            too_large = _too_large()
+            too_large = unfit_total()
             too_large.path = step.path
             raise too_large from None
         groups = found.get((), [])
@@ -97,7 +97,7 @@ class Totals:
         except GatewayError as error:
             self.findings.fail(error, step.path)
         except OverflowError:
-            self.findings.fail(_too_large(), step.path)
+            self.findings.fail(unfit_total(), step.path)
         return Part({}, None)
 
     async def _answered(self, step: TotalsStep, grouping: Grouping, keys: tuple[Key, ...] | None) -> Part:
@@ -217,10 +217,6 @@ class Totals:
                 raise GatewayError("LIMIT_EXCEEDED", "A cursor of these groups would be too long.", hint="Do not ask for cursors.")
             written += map(grouping.write, some, self.cursors.seal_many(places, bound_to))
         return written
-
-
-def _too_large() -> GatewayError:
-    return GatewayError("LIMIT_EXCEEDED", "A total does not fit its type.", hint="Narrow it with where.")
 
 
 async def _aside(size: Mapping[Key, Any], work: Callable[..., _Result], *given: Any, cells: int = 0) -> _Result:

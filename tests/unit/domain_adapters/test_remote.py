@@ -471,6 +471,7 @@ async def test_a_port_goes_by_its_name_in_the_contract_and_says_what_it_serves()
     ("body", "reason"),
     [
         (b'{"code": "BAD_CURSOR", "detail": "..."}', "bad_cursor"),
+        (b'{"code": "UNFIT_TOTAL"}', "unfit_total"),
         (b'{"code": "INVALID_READ"}', "http_400"),
         (b'{"code": 7}', "http_400"),
         (b"BAD_CURSOR", "http_400"),

@@ -19,7 +19,7 @@ from contracts.objectives import Objectives
 from contracts.predicates import TRUE, Compare, Not, Operator
 from domain_adapters.bookmarks import Bookmarks
 from domain_adapters.duck import Cursors
-from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortUnavailableError, ReadInvalidError
+from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortRefusedError, PortUnavailableError, ReadInvalidError
 from domain_adapters.port import Aggregate, Call, GroupBy, Keys, Order, Read
 from domain_adapters.sources import Live, Rows, attach
 from domain_adapters.sql import SqlPort, capabilities_for, open_sql
@@ -101,9 +101,9 @@ async def test_averages_of_decimals_round_half_away_from_zero() -> None:
     ],
 )
 async def test_a_total_that_does_not_fit_fails_without_its_value(type_: Scalar, cells: list[Any], function: str) -> None:
-    with pytest.raises(PortBrokenPromiseError) as failure:
+    with pytest.raises(PortRefusedError) as failure:
         await values_of(type_, cells, function)
-    assert failure.value.reason == "unfit_value"
+    assert failure.value.reason == "unfit_total"
     assert not any(sign.isdigit() for sign in str(failure.value))
 
 
