@@ -69,7 +69,12 @@ def _innermost(address: Address) -> Address:
 
 
 async def system_resolve(host: str, port: int) -> tuple[str, ...]:
-    """Ask the system's resolver; numeric hosts come back as they are."""
+    """Ask the system's resolver; numeric hosts come back as they are, without asking it, which takes a thread."""
+    if "%" not in host:
+        try:
+            return (str(ipaddress.ip_address(host)),)
+        except ValueError:
+            pass  # a name, or a number spelt as only resolvers read it
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
