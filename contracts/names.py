@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["CLAIM_PATH", "COLUMN_MAX", "PRODUCT_NAME", "PRODUCT_REF", "VERSION", "column_mistake"]
 
@@ -15,6 +16,7 @@ VERSION = r"^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})(-[0-9
 CLAIM_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:/-]*(\.[A-Za-z0-9_][A-Za-z0-9_:/-]*)*")
 
 
+@lru_cache(20_000)  # most columns of a mesh are called as others are
 def column_mistake(name: str) -> str | None:
     """Say why ``name`` cannot name a column; None if it can.
 

@@ -98,7 +98,7 @@ class Service:
         clock: Clock,
         keep: Callable[[], None] = lambda: None,
     ) -> None:
-        """``keep``: run once beside the loop when the background work begins."""
+        """``keep``: run once, beside the loop, when the gateway is ready."""
         self._keep = keep
         self.settings = settings
         self.policy = policy
@@ -172,7 +172,7 @@ class Service:
         """Begin probing ports and polling their SLOs."""
         self._background = [asyncio.create_task(it) for it in (self._probe_forever(), self.upkeep.run(), self._tidy_forever())]
         self._background.append(asyncio.create_task(self.alerts.run()))
-        self._background.append(asyncio.create_task(asyncio.to_thread(self._keep)))
+        self._background.append(asyncio.create_task(self._keep_when_ready()))
         if self._usage_kept is not None:
             self._background.append(asyncio.create_task(self._usage_kept.run()))
         if self._meters is not None:
@@ -221,6 +221,11 @@ class Service:
     async def probe(self) -> bool:
         """Ask every port what it can do, and prove its counts; tell whether all of them answered."""
         return await self._probing.all(list(self.snapshot.products.values()))
+
+    async def _keep_when_ready(self) -> None:
+        await self._probed.wait()
+        await self.upkeep.first_round_done.wait()
+        await asyncio.to_thread(self._keep)
 
     async def _tidy_forever(self) -> None:
         while True:

@@ -100,10 +100,10 @@ def _inner(inner: str | InlineType | None, key: str, name: str, report: Report, 
 
 
 def _scalar(document: InlineType, report: Report, path: Path) -> Scalar | None:
-    if (sized := _DECIMAL.fullmatch(document.type)) is not None:
-        return _decimal(int(sized[1]), int(sized[2]), report, path)
     kind = _KINDS.get(document.type)
     if kind is None:
+        if (sized := _DECIMAL.fullmatch(document.type)) is not None:
+            return _decimal(int(sized[1]), int(sized[2]), report, path)
         nearest = report.nearest(document.type, (*_KINDS, *_NESTED))
         report.add(ProblemCode.BAD_SCHEMA, (*path, "type"), f"unknown type {quoted(document.type)}", nearest=nearest)
         return None

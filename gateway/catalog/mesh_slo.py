@@ -46,6 +46,8 @@ class MeshRatio:
 
 @strawberry.type(name="MeshSlo", description="How a product keeps its promises; lagSeconds belongs to measuredAt and does not tick.")
 class MeshSlo:
+    """The state of each promise, and the worst of them."""
+
     status: str
     as_of: DateTime | None
     measured_at: DateTime | None

@@ -41,9 +41,10 @@ def column_name(name: str, *, keep_spelling: bool = False) -> str:
     return name if keep_spelling and is_name(name) else field_name(name)
 
 
-def _words(name: str) -> list[str]:
+@lru_cache(20_000)  # a product's name is part of several types
+def _words(name: str) -> tuple[str, ...]:
     words = [word if word.isascii() else f"u{ord(word):x}" for word in _WORD.findall(name) if word.isascii() or word.isalnum()]
-    return words or ["u" + "u".join(f"{ord(character):x}" for character in name)]
+    return tuple(words) or ("u" + "u".join(f"{ord(character):x}" for character in name),)
 
 
 def _safe(name: str) -> str:

@@ -144,8 +144,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _quiet_collector() -> None:
-    """Leave what lives as long as the process out of collections, and collect what requests leave behind in larger portions."""
-    gc.collect()
+    """Leave what lives as long as the process out of collections, and collect what requests leave behind in larger portions.
+
+    What was made on the way and is garbage, a thousand objects of imports, stays with it: to find them in a wide mesh takes long.
+    """
     gc.freeze()
     gc.enable()
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)

@@ -41,14 +41,18 @@ def settings(mesh: WideMesh, folder: Path | str, *, secret: str | None = SECRET)
 
 
 def started(mesh: WideMesh, folder: Path | str, *, secret: str | None = SECRET) -> Service:
-    """Build a gateway, start its background work, and stop it when that was begun."""
+    """Build a gateway, start it, and stop it when it is ready."""
     service: Service
 
     async def run() -> None:
         nonlocal service
         service = build(settings(mesh, folder, secret=secret), metrics=Metrics())
         await service.start()
-        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while service.readiness():
+                await asyncio.sleep(0)
+        for _ in range(3):  # until what waited for that has begun
+            await asyncio.sleep(0)
         await service.aclose()
 
     asyncio.run(run())  # ends when the threads have
