@@ -28,6 +28,7 @@ class ContractsCopy:
 
     def __init__(self, settings: Settings, policy: MeshPolicy) -> None:
         self._file = _file(settings)
+        self._policy = policy
         self.judged = Judged(policy)
         if self._file is None:
             return
@@ -39,11 +40,15 @@ class ContractsCopy:
             event("contracts_copy_not_used", level=logging.WARNING, reason=error.strerror or "unreadable")
 
     def keep(self) -> None:
-        """Keep what was judged, if it is worth it and not what is kept already. Raises nothing; blocks: not for the event loop."""
-        if self._file is None or not self.judged.is_changed or self.judged.count < _WORTH_KEEPING:
+        """Keep what was judged, if it is worth it and not what is kept already, and let go of it.
+
+        Raises nothing; blocks: not for the event loop.
+        """
+        judged, self.judged = self.judged, Judged(self._policy)
+        if self._file is None or not judged.is_changed or judged.count < _WORTH_KEEPING:
             return
         try:
-            content = self.judged.written(lambda: time.sleep(0))
+            content = judged.written(lambda: time.sleep(0))
             if content is not None:
                 self._file.write(content)
         except (SealError, OSError) as error:
@@ -63,5 +68,6 @@ def _file(settings: Settings) -> SealedFile | None:
     except RuntimeError:  # nobody's home is known
         event("contracts_copy_not_used", reason="there is no home folder; set cache.contracts_dir")
         return None
-    name = hashlib.blake2b(str(settings.catalog_dir.absolute()).encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    judged = "\0".join(str(it.absolute()) for it in (settings.catalog_dir, settings.policy_file))
+    name = hashlib.blake2b(judged.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
     return SealedFile(place / f"{name}.contracts", settings.key("contracts copy"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import load
+from contracts import load, read_catalog
 from gateway import sealed
 from gateway.caller import Caller
 from gateway.contracts_copy import ContractsCopy
@@ -192,6 +192,16 @@ def test_nothing_is_kept_where_it_is_off_or_there_is_no_secret_to_seal_it_with_o
     caplog.clear()
     started(mesh, "~nobody-of-this-name/copies")
     assert reasons(caplog, "contracts_copy_not_used") == ["there is no home folder; set cache.contracts_dir"]
+
+
+def test_what_was_judged_is_let_go_of_once_it_is_kept(mesh: WideMesh, tmp_path: Path) -> None:
+    policy = build(settings(mesh, "off")).policy
+    copy = ContractsCopy(settings(mesh, tmp_path), policy)
+    read_catalog(mesh.catalog, policy, judged=copy.judged)
+    assert copy.judged.count == PRODUCTS - 1
+    copy.keep()
+    assert copy.judged.count == 0
+    assert len(copies(tmp_path)) == 1
 
 
 def test_few_contracts_are_not_worth_a_copy(tmp_path: Path) -> None:
