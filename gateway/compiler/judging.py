@@ -21,26 +21,34 @@ from gateway.compiler.documents import Document
 from gateway.compiler.meant import Meant
 from gateway.errors import GatewayError, RefusedError
 
-__all__ = ["Judge", "forbidden", "unfit_literal"]
+__all__ = ["Judge", "UnexplainedError", "forbidden", "unfit_literal"]
 
 _ERRORS_MAX = 20
 _UNKNOWN_FIELD = re.compile(r"not to include unknown field ['\"](\w+)['\"]")
 _NO_USE = "masked or denied for you, so it cannot filter, sort, page or look up."
 
 
+class UnexplainedError(Exception):
+    """Something is wrong, and was not explained as that takes long: ask again where there is time."""
+
+
 class Judge:
-    """Judges what is asked of one snapshot."""
+    """Judges what is asked of one snapshot. To see that something is wrong is quick, to say what was meant may take 10 ms and more."""
 
     def __init__(self, snapshot: Snapshot, slices: Slices) -> None:
         self._snapshot = snapshot
         self._slices = slices
 
-    def operation(self, document: Document, reach: Reach, ruling_of: RulingOf, standing_of: StandingOf | None = None) -> None:
-        """Validate a document against its slice. **Raises** `RefusedError`, one entry per mistake."""
+    def operation(
+        self, document: Document, reach: Reach, ruling_of: RulingOf, standing_of: StandingOf | None = None, *, explains: bool = True
+    ) -> None:
+        """Validate a document against its slice. **Raises** `RefusedError`, one entry per mistake, or `UnexplainedError`."""
         slice_ = self._slices.of(reach, ruling_of)
         errors = validate(slice_.schema, document.ast, RULES, max_errors=_ERRORS_MAX)
         if not errors:
             return
+        if not explains:
+            raise UnexplainedError
         meant = self._meaning(ruling_of, standing_of)
         if (wider := meant.widened(reach, errors)) is not None:
             there = self._slices.of(wider, ruling_of)
@@ -68,12 +76,16 @@ class Judge:
         reach: Reach,
         ruling_of: RulingOf,
         standing_of: StandingOf | None = None,
+        *,
+        explains: bool = True,
     ) -> dict[str, Any]:
-        """Coerce variables as graphql-core does. **Raises** `RefusedError`, one entry per mistake."""
+        """Coerce variables as graphql-core does. **Raises** `RefusedError`, one entry per mistake, or `UnexplainedError`."""
         schema = self._slices.of(reach, ruling_of).schema
         found = get_variable_values(schema, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=False)
         if not isinstance(found, list):
             return found.coerced
+        if not explains:
+            raise UnexplainedError
         if (wider := self._meaning(ruling_of, standing_of).widened(reach, found)) is not None:
             there = self._slices.of(wider, ruling_of).schema
             more = get_variable_values(there, definitions, given, max_errors=_ERRORS_MAX, hide_suggestions=False)

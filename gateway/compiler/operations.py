@@ -28,7 +28,7 @@ from graphql import (
 
 from contracts.model import Contract
 from gateway.catalog.mentions import NO_TRACE, Trace, names_of, trace_of
-from gateway.catalog.reach import Reach, RulingOf, reach_of
+from gateway.catalog.reach import Reach, RulingOf, StandingOf, reach_of
 from gateway.catalog.slices import Slice, Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.compiling import compile_plan
@@ -147,18 +147,26 @@ class Operations:
         return found
 
     def prepare(
-        self, text: str, name: str | None, view: Ruler, *, long_as_text: bool, owner: str = "", trace: Trace = NO_TRACE
+        self,
+        text: str,
+        name: str | None,
+        view: Ruler,
+        *,
+        long_as_text: bool,
+        owner: str = "",
+        trace: Trace = NO_TRACE,
+        explains: bool = True,
     ) -> Prepared:
         """Prepare a text: read, check (or find its shape checked), coerce its literals. ``owner``: the caller who is charged for it.
 
-        **Raises** `GatewayError` of any caller's code.
+        **Raises** `GatewayError` of any caller's code; unless ``explains``, `UnexplainedError` for what is not valid.
         """
         document = self.document(text, name)
         if document.operation.operation is not OperationType.QUERY:
             raise GatewayError("GRAPHQL_VALIDATION_FAILED", f"This mesh serves queries only, not {document.operation.operation.value}s.")
-        checked = self._checked(document, view, trace, long_as_text=long_as_text, owner=owner)
+        checked = self._checked(document, view, trace, long_as_text=long_as_text, owner=owner, explains=explains)
         takes_variables = bool(document.operation.variable_definitions)
-        prepared = Prepared(checked, text, name, self._literals(checked, document), document.conditions, takes_variables, trace)
+        prepared = Prepared(checked, text, name, self._literals(checked, document, view), document.conditions, takes_variables, trace)
         if self._seen_before((text, name)) and checked.entry is not None:
             self._keep_text((text, name, view, long_as_text, trace), prepared, owner)
         return prepared
@@ -171,10 +179,10 @@ class Operations:
         """Name the variables that must be given and are not."""
         return self._readings.missing(prepared.text, prepared.name, given)
 
-    def variables(self, prepared: Prepared, raw: Mapping[str, Any] | None, view: Ruler) -> dict[str, Any]:
+    def variables(self, prepared: Prepared, raw: Mapping[str, Any] | None, view: Ruler, *, explains: bool = True) -> dict[str, Any]:
         """Coerce a request's variables. **Raises** `GatewayError` BAD_USER_INPUT, MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED.
 
-        ``view``: the caller's, to tell what was meant by a name that does not exist.
+        ``view``: the caller's, to tell what was meant by a name that does not exist; unless ``explains``: `UnexplainedError`.
         """
         if not prepared.takes_variables:
             return {}
@@ -186,9 +194,9 @@ class Operations:
             return checked.coerce(given)
         except GiveUpError:
             definitions = self._readings.variables(prepared.text, prepared.name)
-            return self._judge.variables(
-                definitions, dict(given), checked.reach, lambda it: view.ruling(it.contract), lambda it: view.standing(it.contract)
-            )
+            ruling_of: RulingOf = lambda it: view.ruling(it.contract)  # noqa: E731
+            standing_of: StandingOf = lambda it: view.standing(it.contract)  # noqa: E731
+            return self._judge.variables(definitions, dict(given), checked.reach, ruling_of, standing_of, explains=explains)
 
     def executable(self, prepared: Prepared, variables: Mapping[str, Any]) -> Executable:
         """Return the executable for the @skip/@include variables of a request, compiling it at first sight."""
@@ -208,7 +216,7 @@ class Operations:
 
     # -- stages ------------------------------------------------------------------------------------------------------------
 
-    def _checked(self, document: Document, view: Ruler, trace: Trace, *, long_as_text: bool, owner: str) -> Checked:
+    def _checked(self, document: Document, view: Ruler, trace: Trace, *, long_as_text: bool, owner: str, explains: bool) -> Checked:
         def ruling_of(product: Product) -> ProductRuling:
             return view.ruling(product.contract)
 
@@ -229,7 +237,7 @@ class Operations:
             return kept[0]
         started = time.perf_counter()
         held = _fixed(self._snapshot, ruling_of, reach)
-        self._judge.operation(document, reach, ruling_of, standing_of)
+        self._judge.operation(document, reach, ruling_of, standing_of, explains=explains)
         slice_ = self._slices.of(reach, held)
         coerce = coercer_of(slice_.schema, document.operation.variable_definitions or ())
         checked = Checked(document.shape, reach, held, _literal_types(document, slice_), long_as_text, coerce)
@@ -238,13 +246,13 @@ class Operations:
             self._keep_shape(key, checked, rulings, owner)
         return checked
 
-    def _literals(self, checked: Checked, document: Document) -> tuple[Any, ...]:
+    def _literals(self, checked: Checked, document: Document, view: Ruler) -> tuple[Any, ...]:
         found = []
         for node, type_ in zip(document.literals, checked.literal_types, strict=True):
             value = None if type_ is None else _coerced(node, type_)
             if value is Undefined:
                 # Another text of this shape was valid; this one's literal is not: say so as validation does.
-                self._judge.operation(document, checked.reach, checked.ruling_of)
+                self._judge.operation(document, checked.reach, lambda it: view.ruling(it.contract))
                 raise unfit_literal(node)
             found.append(value)
         return tuple(found)

@@ -9,7 +9,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -31,6 +31,7 @@ from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.executable import Executable
 from gateway.compiler.flat import flat_list
+from gateway.compiler.judging import UnexplainedError
 from gateway.compiler.limits import Limits
 from gateway.compiler.operations import Operations
 from gateway.compiler.plan import ForeignPick
@@ -211,27 +212,34 @@ class Engine:
         if not _is_large(question.variables) and (
             is_short or self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
         ):
-            return self._compile(question, frame, view)
-        # A large document takes long to judge, and so do large variables; the loop goes on with other requests meanwhile.
+            with suppress(UnexplainedError):
+                return self._compile(question, frame, view, explains=False)
+        # A large document takes long to judge, so do large variables, and to say what is wrong; the loop goes on with others meanwhile.
         async with asyncio.timeout_at(frame.deadline_s):
             return await asyncio.get_running_loop().run_in_executor(self._compiler, self._compile, question, frame, view)
 
-    def _compile(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
-        prepared = self._prepared(question, frame, view)
-        variables = self._operations.variables(prepared, question.variables, view)
+    def _compile(
+        self, question: Question, frame: Frame, view: View, *, explains: bool = True
+    ) -> tuple[Prepared, dict[str, Any], Executable]:
+        prepared = self._prepared(question, frame, view, explains=explains)
+        variables = self._operations.variables(prepared, question.variables, view, explains=explains)
         return prepared, variables, self._operations.executable(prepared, variables)
 
-    def _prepared(self, question: Question, frame: Frame, view: View) -> Prepared:
+    def _prepared(self, question: Question, frame: Frame, view: View, *, explains: bool) -> Prepared:
         text, name, long_as_text = question.query, question.operation_name, frame.long_as_text
         trace = self._operations.trace(question.variables)
         found = self._operations.find(text, name, view, long_as_text=long_as_text, trace=trace)
-        self.signals.executable(found is not None)
         if found is None:
             if frame.queries_only:
                 document = self._operations.document(text, name)
                 if document.operation.operation is not OperationType.QUERY:
                     raise GatewayError("METHOD_NOT_ALLOWED", "GET is for queries only.")
-            found = self._operations.prepare(text, name, view, long_as_text=long_as_text, owner=frame.caller.subject, trace=trace)
+            found = self._operations.prepare(
+                text, name, view, long_as_text=long_as_text, owner=frame.caller.subject, trace=trace, explains=explains
+            )
+            self.signals.executable(False)
+        else:
+            self.signals.executable(True)
         return found
 
     def _bound_rules(self, executable: Executable, caller: Caller) -> dict[str, tuple[Predicate, ...]]:
