@@ -9,52 +9,25 @@ from typing import Any
 
 import pytest
 
-from contracts.fields import Field, Kind, Scalar
-from contracts.masks import Mask, MaskKind
-from contracts.model import Access, Aggregates, Contract, FieldClassification, Grant, Metadata, Restriction, Subject, Times
-from contracts.objectives import Objectives
-from contracts.policy import MeshPolicy, TagPolicy, TagRule
+from contracts.model import Restriction
 from domain_adapters.sources import Rows
 from domain_adapters.sql import open_sql
-from gateway.caller import Caller
 from gateway.catalog.snapshot import snapshot_of
 
 from ..differential.ruling_cases import SEED
 from ..differential.running import Answer, Asked, engine_of
-from ..differential.worlds import NOW, World
-
-CLERK = Caller("clerk", frozenset({"clerk"}))
-LEAST = 3
-_TEXT, _INT = Scalar(Kind.STRING), Scalar(Kind.INT)
-PAY = TagPolicy(
-    tag="pay", rules=(TagRule(mask=Mask(MaskKind.NULLIFY)),), aggregates=Aggregates(min_group=LEAST, functions=("count", "sum", "avg"))
-)
+from ..differential.worlds import NOW
+from .wages import CLERK, LEAST, wages_of
 
 
 async def opened(rows: Sequence[tuple[str, str, int | None]], **changes: Any) -> Asked:
     """Serve wages: (person, team, pay) each."""
-    contract = Contract(
-        metadata=Metadata(name="wages", domain="people", owner="people@example.com", version="1.0.0"),
-        fields=(
-            Field("wage_id", _INT),
-            Field("person", _TEXT),
-            Field("team", _TEXT),
-            Field("pay", _INT),
-            Field("at", Scalar(Kind.INSTANT)),
-        ),
-        objectives=Objectives(),
-        classification=(("pay", FieldClassification(tags=("pay",))),),
-        primary_key=("wage_id",),
-        times=Times(updated="at"),
-        access=Access(grants=(Grant(role="clerk", fields=("*",)),)),
-        revision="1",
-        **{"subject": Subject(column="person", of="people/people"), **changes},
-    )
     made = [
         {"wage_id": at, "person": person, "team": team, "pay": pay, "at": NOW - dt.timedelta(days=at)}
         for at, (person, team, pay) in enumerate(rows)
     ]
-    world = World("wages", [contract], MeshPolicy(roles=("clerk",), tags=(PAY,)), {contract.key: made})
+    world = wages_of("wages", made, **changes)
+    (contract,) = world.contracts
     port = await open_sql(contract, Rows(made), clock=lambda: NOW, cursors=1)
     return engine_of(snapshot_of([contract], {contract.key: (port,)}), world)
 

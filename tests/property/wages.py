@@ -15,7 +15,7 @@ from gateway.caller import Caller
 
 from ..differential.worlds import NOW, World
 
-__all__ = ["CLERK", "LEAST", "Question", "other_wages", "question", "wages"]
+__all__ = ["CLERK", "LEAST", "Question", "other_wages", "question", "wages", "wages_of"]
 
 CLERK = Caller("clerk", frozenset({"clerk"}))
 LEAST = 3
@@ -24,33 +24,31 @@ _KEYS = {"TEAM": "team", "SITE": "site", "GRADE": "grade"}
 Row = dict[str, Any]
 
 
-def wages(seed: str) -> World:
-    """Make the wages of a few dozen people, some of whom have several or none."""
-    random = Random(seed)
+_COLUMNS = {"wage_id": _INT, "person": _TEXT, "team": _TEXT, "site": _TEXT, "grade": _INT, "pay": _INT, "at": Scalar(Kind.INSTANT)}
+_PAY = TagPolicy(
+    tag="pay", rules=(TagRule(mask=Mask(MaskKind.NULLIFY)),), aggregates=Aggregates(min_group=LEAST, functions=("count", "sum", "avg"))
+)
+
+
+def wages_of(seed: str, rows: list[Row], **changes: Any) -> World:
+    """Make a world of wages, with as many columns as the rows have; ``changes``: to the contract."""
     contract = Contract(
         metadata=Metadata(name="wages", domain="people", owner="people@example.com", version="1.0.0"),
-        fields=(
-            Field("wage_id", _INT),
-            Field("person", _TEXT),
-            Field("team", _TEXT),
-            Field("site", _TEXT),
-            Field("grade", _INT),
-            Field("pay", _INT),
-            Field("at", Scalar(Kind.INSTANT)),
-        ),
+        fields=tuple(Field(name, type_) for name, type_ in _COLUMNS.items() if name in rows[0]),
         objectives=Objectives(),
         classification=(("pay", FieldClassification(tags=("pay",))),),
         primary_key=("wage_id",),
         times=Times(updated="at"),
         access=Access(grants=(Grant(role="clerk", fields=("*",)),)),
-        subject=Subject(column="person", of="people/people"),
         revision="1",
+        **{"subject": Subject(column="person", of="people/people"), **changes},
     )
-    tag = TagPolicy(
-        tag="pay",
-        rules=(TagRule(mask=Mask(MaskKind.NULLIFY)),),
-        aggregates=Aggregates(min_group=LEAST, functions=("count", "sum", "avg")),
-    )
+    return World(seed, [contract], MeshPolicy(roles=("clerk",), tags=(_PAY,)), {contract.key: rows})
+
+
+def wages(seed: str) -> World:
+    """Make the wages of a few dozen people, some of whom have several or none."""
+    random = Random(seed)
     rows = [
         {
             "wage_id": at,
@@ -63,7 +61,7 @@ def wages(seed: str) -> World:
         }
         for at in range(random.choice((2, 12, 30, 45)))
     ]
-    return World(seed, [contract], MeshPolicy(roles=("clerk",), tags=(tag,)), {contract.key: rows})
+    return wages_of(seed, rows)
 
 
 class Question:
