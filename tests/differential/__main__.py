@@ -20,6 +20,9 @@ from .figures import FOLDER, summed
 _ANSWERS_PER_CASE = 4
 """Every operation is asked over two levels, some of them in several forms, and every suite draws its own."""
 
+_RULINGS = "rulings"
+"""Judged cell by cell, not by operations: counted apart."""
+
 
 def main() -> int:
     """Run the suites and report."""
@@ -35,9 +38,10 @@ def main() -> int:
         found = summed(Path(folder))
     refused, partly = found["refused as a whole"], found["with errors in parts"]
     suites = [it for it in found if ":" not in it and not it.startswith(("with ", "refused "))]
-    compared = sum(found[it] for it in suites)
+    compared = sum(found[it] for it in suites if it != _RULINGS)
     alike = f"{refused:,} of them refused and {partly:,} answered in part, the same way" + ("" if code else "; none different")
     print(f"{compared:,} answers compared in {time.perf_counter() - began_s:,.0f} s, {alike}")
+    print(f"{found[_RULINGS]:,} rulings besides")
     for suite in sorted(suites):
         print(f"{found[suite]:8,} {suite}")
         for kind in sorted(it for it in found if it.startswith(f"{suite}: ")):
