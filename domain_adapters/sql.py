@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import duckdb
 import msgspec
 
-from contracts.fields import Field, Kind, Scalar
 from contracts.model import Contract
 from contracts.predicates import Operator
 from domain_adapters.algebra import AGGREGATES, TRUNCATIONS
@@ -30,14 +28,13 @@ from domain_adapters.refusals import refuse_beyond
 from domain_adapters.sources import Attached, Source, attach
 from domain_adapters.statements import Relation, Statement, count_statement, rows_statement
 from domain_adapters.values import canonical_instant
+from domain_adapters.vitals import Figures, Vitals, since_column
 from domain_adapters.wire import Metadata, encode_page
 
 __all__ = ["Edition", "SqlPort", "capabilities_for", "open_sql"]
 
 Clock = Callable[[], dt.datetime]
 _KEYS_MAX = 10_000
-_SAMPLE_ROWS = 1_000
-_SINCE_KINDS = (Kind.INSTANT, Kind.DATE, Kind.LOCAL_DATETIME)
 
 
 def _now() -> dt.datetime:
@@ -53,7 +50,7 @@ def capabilities_for(contract: Contract, *, page_max: int = 1_000) -> Capabiliti
         operators=frozenset(Operator),
         boolean=True,
         order_by=keyed,
-        since=_since_column(contract) is not None,
+        since=since_column(contract) is not None,
         keys=True,
         keys_max=_KEYS_MAX,
         limit_per_key=keyed,
@@ -65,11 +62,6 @@ def capabilities_for(contract: Contract, *, page_max: int = 1_000) -> Capabiliti
         stats=True,
         page_max=page_max,
     )
-
-
-def _since_column(contract: Contract) -> Field | None:
-    field = None if contract.times.updated is None else contract.field_by_name.get(contract.times.updated)
-    return field if field is not None and isinstance(field.type, Scalar) and field.type.kind in _SINCE_KINDS else None
 
 
 async def open_sql(
@@ -100,22 +92,13 @@ class Edition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Vitals:
-    """What every page says of the whole product, measured every few seconds."""
-
-    rows: int
-    last_update: str | None
-    measured_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Fetched:
     """What one transaction found; ``rows`` one more than the page where there are more."""
 
     rows: Sequence[Any]
     place: list[Any] | None
     total: int | None
-    vitals: _Vitals
+    vitals: Figures
     edition: Edition | None
     counted: int
 
@@ -148,8 +131,7 @@ class SqlPort:
         self._bookmarks = Bookmarks(f"{contract.key}@{contract.revision}", secret)
         self._cursors = Cursors(attached.connection, cursors=cursors)
         self._clock = clock
-        self._vitals_s = vitals_s
-        self._vitals: _Vitals | None = None
+        self._vitals = Vitals(contract, self._relation, every_s=vitals_s)
         self._edition = edition
         self._leftovers = Leftovers()
         self._columns = {field.name: field.name for field in contract.fields}
@@ -200,7 +182,7 @@ class SqlPort:
 
     def remeasure(self) -> None:
         """Forget what was measured of the whole product: its rows have changed."""
-        self._vitals = None
+        self._vitals.forget()
 
     async def aclose(self) -> None:
         """Stop what runs and close the database if it is ours."""
@@ -251,70 +233,21 @@ class SqlPort:
                 page = self._rows(read, place)
                 rows = cursor.execute(page.sql, page.params).fetchall()
             total = _scalar(cursor, count_statement(read, self._relation)) if read.count else None
-            return _Fetched(rows, place, total, self._measured(cursor), edition, counted)
+            return _Fetched(rows, place, total, self._vitals.figures(cursor), edition, counted)
         finally:
             cursor.rollback()
-
-    def _measured(self, cursor: duckdb.DuckDBPyConnection) -> _Vitals:
-        vitals = self._vitals
-        if vitals is not None and time.monotonic() - vitals.measured_s < self._vitals_s:
-            return vitals
-        row = cursor.execute(f"SELECT count(*), {self._newest_sql()} FROM ({self._relation.sql}) AS t").fetchone()
-        rows, newest = row or (0, None)
-        self._vitals = _Vitals(rows, newest, time.monotonic())
-        return self._vitals
-
-    def _newest_sql(self) -> str:
-        """Write the newest update as text of an instant; dates count from their midnight in UTC."""
-        field = _since_column(self._contract)
-        if field is None:
-            return "NULL"
-        column = self._relation.columns[field.name]
-        newest = f"max({column.sql})"
-        if column.storage == "TIMESTAMPTZ":
-            newest = f"({newest} AT TIME ZONE 'UTC')"
-        return f"CAST({newest} AS VARCHAR)"
 
     def _metadata(self, fetched: _Fetched) -> Metadata:
         now, vitals = self._clock(), fetched.vitals
         generated_at = now if fetched.edition is None else fetched.edition.as_of
-        return Metadata(canonical_instant(generated_at), self._contract.metadata.version, vitals.rows, self._status(vitals, now))
-
-    def _status(self, vitals: _Vitals, now: dt.datetime) -> str:
-        objective = self._contract.objectives.freshness
-        updated = _instant(vitals.last_update)
-        if objective is None or updated is None:
-            return "UNKNOWN"
-        return "MET" if (now - updated).total_seconds() <= objective.limit_s else "BREACHED"
+        return Metadata(canonical_instant(generated_at), self._contract.metadata.version, vitals.rows, self._vitals.status(vitals, now))
 
     def _measure(self, cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         _begin(cursor)
         try:
-            return self._measured_document(cursor)
+            return self._vitals.document(cursor, self._clock())
         finally:
             cursor.rollback()
-
-    def _measured_document(self, cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-        self._vitals = None
-        vitals = self._measured(cursor)
-        updated = _instant(vitals.last_update)
-        document: dict[str, Any] = {"measuredAt": canonical_instant(self._clock())}
-        if updated is not None:
-            document["freshness"] = {"lastUpdateAt": canonical_instant(updated)}
-        required = [self._relation.columns[field.name].sql for field in self._contract.fields if field.required]
-        if required and vitals.rows:
-            document["completeness"] = self._completeness(cursor, required)
-        return document
-
-    def _completeness(self, cursor: duckdb.DuckDBPyConnection, required: Sequence[str]) -> dict[str, Any]:
-        rows_max = self._contract.objectives.sample_rows or _SAMPLE_ROWS
-        field = _since_column(self._contract)
-        newest = "" if field is None else f" ORDER BY {self._relation.columns[field.name].sql} DESC NULLS LAST"
-        sample = f"SELECT {', '.join(required)} FROM ({self._relation.sql}) AS t{newest} LIMIT {int(rows_max)}"
-        held = " + ".join(f"count({sql})" for sql in required)
-        row = cursor.execute(f"SELECT {held}, count(*) FROM ({sample}) AS s").fetchone()
-        cells, rows = row or (0, 0)
-        return {"ratio": cells / (rows * len(required)), "sampleRows": rows}
 
 
 def _refuse_nonsense(read: Read) -> None:
@@ -342,13 +275,6 @@ def _offset(place: list[Any] | None) -> int:
 def _scalar(cursor: duckdb.DuckDBPyConnection, statement: Statement) -> int:
     row = cursor.execute(statement.sql, statement.params).fetchone()
     return int(row[0]) if row else 0
-
-
-def _instant(text: str | None) -> dt.datetime | None:
-    try:
-        return None if text is None else dt.datetime.fromisoformat(text[:26]).replace(tzinfo=dt.UTC)
-    except ValueError:
-        return None
 
 
 def _applied(read: Read) -> list[str]:

@@ -11,12 +11,13 @@ import difflib
 import hashlib
 import os
 import secrets
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from gateway.settings_source import SettingsError, merged_trees, read_file, tree_of
 
 __all__ = [
     "DEMO_KEY",
@@ -37,21 +38,11 @@ __all__ = [
     "load",
 ]
 
-PREFIX = "MESHGATE_"
 DEMO_KEY = "meshgate-demo-key-published-and-good-for-loopback-only"
 """The key of the demo on one's own machine. Everybody knows it, so it is refused on any other address."""
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_NOT_SETTINGS = ("MESHGATE_CONFIG", "MESHGATE_TESTS_")
 _SECRET_MIN_CHARACTERS = 32
-
-
-class SettingsError(Exception):
-    """Settings that cannot be used. ``problems``: one line each, with the setting's name and where it came from."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 def _listed(value: Any) -> Any:
@@ -338,56 +329,14 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
     found = dict(os.environ if environment is None else environment)
     if path is None and found.get("MESHGATE_CONFIG"):
         path = Path(found["MESHGATE_CONFIG"])
-    from_file = _read(path) if path is not None else {}
-    merged = _merge(from_file, _tree(found))
+    from_file = read_file(path) if path is not None else {}
+    merged = merged_trees(from_file, tree_of(found))
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         raise SettingsError([_problem(entry) for entry in error.errors(include_url=False, include_input=False)]) from None
     _check(settings)
     return settings
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError([f"{path}: cannot be read ({error.strerror or type(error).__name__})"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: is not valid TOML: {error}"]) from None
-    for section, name in ((tree, "catalog_dir"), (tree, "policy_file"), (tree.get("cache"), "contracts_dir")):
-        if isinstance(section, dict) and isinstance(section.get(name), str) and section[name] != "off":
-            section[name] = path.parent / Path(section[name]).expanduser()
-    return tree
-
-
-def _tree(environment: Mapping[str, str]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in sorted(environment.items()):
-        if not name.startswith(PREFIX) or name.startswith(_NOT_SETTINGS):
-            continue
-        head, *rest = name.removeprefix(PREFIX).split("__")
-        # A product's name keeps its spelling; all else is upper case by the shell's custom.
-        keys = [head.lower(), *rest] if head.lower() == "products" else [key.lower() for key in (head, *rest)]
-        if keys[0] == "products" and len(keys) > 2:
-            # Names of products and ports stand second and fourth.
-            keys[2::2] = [key.lower() for key in keys[2::2]]
-        at = tree
-        for key in keys[:-1]:
-            below = at.setdefault(key, {})
-            if not isinstance(below, dict):
-                raise SettingsError([f"{name}: {key} is set as a value and as a group"])
-            at = below
-        at[keys[-1]] = value
-    return tree
-
-
-def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _problem(entry: Any) -> str:
