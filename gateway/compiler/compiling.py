@@ -212,7 +212,7 @@ class _Compiling:
         return found
 
     def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:
-        shape, tests = shape_of(rows, self.keys, long_as_text=self.long_as_text)
+        shape, tests, is_plain = shape_of(rows, self.keys, long_as_text=self.long_as_text)
         product = rows.product
         self.size_bytes += _SELECTION_BYTES + _PICK_BYTES * len(rows.picks)
         columns: set[int] = set()
@@ -230,7 +230,7 @@ class _Compiling:
                     children.append(self._child(product, relation, self._connection(pick)))
         for child in children:
             columns.update(child.own)
-        return RowShape(product, shape, tuple(children), tests, tuple(cells), rows.path), frozenset(columns)
+        return RowShape(product, shape, tuple(children), tests, tuple(cells), rows.path, is_plain), frozenset(columns)
 
     def _child(self, product: Product, relation: Relation, step: PartnerStep | ConnectionStep) -> Child:
         return Child(relation, _indices(product, relation.own_columns), step)

@@ -73,6 +73,8 @@ class RowShape:
     cell_paths: tuple[tuple[str, int], ...]
     """(response key, column index) of each column that is shown, for errors about single cells."""
     path: tuple[str, ...]
+    is_plain: bool = False
+    """Whether those columns, as they are, are all that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
