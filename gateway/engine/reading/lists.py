@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from contracts.predicates import FALSE, TRUE, Predicate, columns_of, compile_test, conjunction
@@ -30,7 +31,12 @@ Test = Callable[[Any], bool]
 
 def full_order(product: Product, order: tuple[Order, ...]) -> tuple[Order, ...]:
     """Complete an order with the primary key."""
-    return (*order, *(Order(name) for name in product.primary_key if all(name != term.column for term in order)))
+    return _completed(order, product.primary_key)
+
+
+@lru_cache(maxsize=512)
+def _completed(order: tuple[Order, ...], key: tuple[str, ...]) -> tuple[Order, ...]:
+    return (*order, *(Order(name) for name in key if all(name != term.column for term in order)))
 
 
 async def read_list(pages: Pages, asked: Asked) -> Fetched:
