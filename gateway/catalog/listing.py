@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from itertools import islice
 
-from gateway.catalog.reach import RulingOf
+from contracts.model import Visibility
+from gateway.catalog.reach import RulingOf, StandingOf
 from gateway.catalog.snapshot import Product, Snapshot, place_of
 from gateway.errors import GatewayError
 from gateway.governance.cursors import CursorCodec
@@ -50,6 +51,7 @@ class Listing:
 
     snapshot: Snapshot
     ruling_of: RulingOf
+    standing_of: StandingOf
     cursors: CursorCodec
     decision: bytes
     rows_max: int
@@ -62,7 +64,7 @@ class Listing:
         if first > self.rows_max:
             raise GatewayError("LIMIT_EXCEEDED", f"first of mesh.products is over {self.rows_max}.", hint="Page with after.")
         behind = None if after is None else self.cursors.open(after, self._bound(wanted)).decode()
-        return list(islice(self._matching(wanted, behind), first))
+        return [(product, self.ruling_of(product)) for product in islice(self._matching(wanted, behind), first)]
 
     def count(self, wanted: Filter) -> int:
         """Count all that match, pages aside."""
@@ -71,9 +73,11 @@ class Listing:
     def find(self, id_: str) -> tuple[Product, ProductRuling] | None:
         """Find one product, if the view may know of it."""
         product = self.snapshot.products.get(id_)
-        if product is None or (ruling := self.ruling_of(product)).standing is Standing.HIDDEN:
-            return None
-        return product, ruling
+        return None if product is None or self._is_hidden(product) else (product, self.ruling_of(product))
+
+    def knows(self, id_: str) -> bool:
+        """Tell whether the view may know of a product that is in the catalog."""
+        return not self._is_hidden(self.snapshot.products[id_])
 
     def cursor(self, product: Product, wanted: Filter) -> str:
         """Give the cursor of a product's place."""
@@ -82,7 +86,11 @@ class Listing:
     def _bound(self, wanted: Filter) -> bytes:
         return repr(("mesh.products", self.decision, astuple(wanted))).encode("utf-8", "surrogatepass")
 
-    def _matching(self, wanted: Filter, behind: str | None) -> Iterator[tuple[Product, ProductRuling]]:
+    def _is_hidden(self, product: Product) -> bool:
+        # Nobody needs a ruling to know of what is listed: thousands are counted by this.
+        return product.contract.metadata.visibility is Visibility.HIDDEN and self.standing_of(product) is Standing.HIDDEN
+
+    def _matching(self, wanted: Filter, behind: str | None) -> Iterator[Product]:
         ids = list(self.snapshot.products)
         start = 0 if behind is None else bisect_right(ids, place_of(behind), key=place_of)
         words = wanted.words()
@@ -93,13 +101,13 @@ class Listing:
                 continue
             if wanted.tag is not None and wanted.tag not in metadata.tags:
                 continue
-            ruling = self.ruling_of(product)
-            # INVARIANT: what is hidden is left out before anything of it is looked at.
-            if ruling.standing is Standing.HIDDEN or wanted.accessible not in (None, ruling.standing is Standing.SERVED):
+            # INVARIANT: what is hidden is left out before its texts are looked at.
+            if self._is_hidden(product):
                 continue
-            if words and not _holds(words, product, ruling):
+            if wanted.accessible is not None and wanted.accessible is not (self.standing_of(product) is Standing.SERVED):
                 continue
-            yield product, ruling
+            if not words or _holds(words, product, self.ruling_of(product)):
+                yield product
 
 
 def _holds(words: tuple[str, ...], product: Product, ruling: ProductRuling) -> bool:

@@ -226,9 +226,7 @@ def _objectives(product: Product) -> MeshObjectives:
 
 def _relationships(product: Product, context: MeshContext) -> list[MeshRelationship]:
     return [
-        MeshRelationship(name=it.graphql_name, to=it.target, many=it.many)
-        for it in product.relations
-        if context.listing.find(it.target) is not None
+        MeshRelationship(name=it.graphql_name, to=it.target, many=it.many) for it in product.relations if context.listing.knows(it.target)
     ]
 
 

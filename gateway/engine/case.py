@@ -13,7 +13,7 @@ from gateway.compiler.flat import FlatList
 from gateway.compiler.prepared import Prepared
 from gateway.engine.demanding import Demanded, without
 from gateway.exchange import Frame, Question
-from gateway.governance.ruling import ProductRuling
+from gateway.governance.ruling import ProductRuling, Standing
 from gateway.governance.views import View
 
 __all__ = ["Case"]
@@ -41,6 +41,10 @@ class Case:
     def ruling_of(self, product: Product) -> ProductRuling:
         """Give the caller's ruling on a product."""
         return self.view.ruling(product.contract)
+
+    def standing_of(self, product: Product) -> Standing:
+        """Tell how a product stands to the caller."""
+        return self.view.standing(product.contract)
 
     def read_products(self) -> list[str]:
         """Name the products that this will read."""

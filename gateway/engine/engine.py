@@ -274,7 +274,7 @@ class Engine:
             variables = self._operations.variables(case.prepared, case.question.variables, case.view)
             asked = asked_of(pick.key, document.operation.selection_set.selections, document.fragments, variables)
             return msgspec.Raw(self._described.answer(asked, case.ruling_of, case.frame.scope))
-        listing = Listing(self.snapshot, case.ruling_of, self._cursors, case.view.digest, self.bounds.rows_max)
+        listing = Listing(self.snapshot, case.ruling_of, case.standing_of, self._cursors, case.view.digest, self.bounds.rows_max)
         result = answer_foreign(pick, document, mesh_schema()._schema, case.question.variables, MeshContext(listing, self.board))
         for error in result.errors or ():
             if isinstance(error.original_error, GatewayError):

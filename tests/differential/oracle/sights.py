@@ -39,7 +39,8 @@ class Oracle:
         self.caller = caller
         self.rulings = {id_: view.ruling(product.contract) for id_, product in mesh.snapshot.products.items()}
         self.schema = schema_of(mesh.snapshot, self.rulings)
-        self.listing = Listing(mesh.snapshot, lambda it: self.rulings[it.id], CursorCodec(mesh.secret), b"oracle", 1_000)
+        rulings, cursors = self.rulings, CursorCodec(mesh.secret)
+        self.listing = Listing(mesh.snapshot, lambda it: rulings[it.id], lambda it: rulings[it.id].standing, cursors, b"oracle", 1_000)
         self._sights: dict[str, list[Seen]] = {}
         self._keys = MaskKeys(mesh.secret)
         self._masks: dict[tuple[str, str, Mask], Callable[[Any], Any]] = {}
