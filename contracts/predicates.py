@@ -25,6 +25,7 @@ __all__ = [
     "Or",
     "Predicate",
     "columns_of",
+    "comparisons_in",
     "compile_test",
     "conjunction",
     "disjunction",
@@ -131,6 +132,16 @@ def columns_of(predicate: Predicate) -> frozenset[str]:
             return frozenset().union(*map(columns_of, parts))
         case Not(part=part):
             return columns_of(part)
+
+
+def comparisons_in(predicate: Predicate) -> int:
+    """Count the comparisons that deciding a condition takes at most."""
+    match predicate:
+        case And(parts=parts) | Or(parts=parts):
+            return sum(map(comparisons_in, parts))
+        case Not(part=part):
+            return comparisons_in(part)
+    return 1
 
 
 Test = Callable[[Any], bool | None]

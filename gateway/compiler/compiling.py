@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from contracts.fields import Enumeration, FieldType, Kind, Scalar
 from contracts.masks import Mask, MaskKind
 from gateway.catalog.measures import is_clear, is_open
 from gateway.catalog.snapshot import Product, Relation
@@ -47,6 +48,7 @@ _EXECUTABLE_BASE_BYTES = 2_000
 _SELECTION_BYTES = 2_500
 _PICK_BYTES = 700
 _RECEIPT_BYTES = 600
+_NESTED_WEIGHT = 100
 
 
 def compile_plan(ruled: RuledPlan, ruling_of: RulingOf, keys: MaskKeys, *, long_as_text: bool = False) -> Executable:
@@ -230,7 +232,8 @@ class _Compiling:
                     children.append(self._child(product, relation, self._connection(pick)))
         for child in children:
             columns.update(child.own)
-        return RowShape(product, shape, tuple(children), tests, tuple(cells), rows.path, is_plain), frozenset(columns)
+        weight = 1 + sum(_weight(product.columns[index].type) for _, index in cells)
+        return RowShape(product, shape, tuple(children), tests, tuple(cells), rows.path, weight, is_plain), frozenset(columns)
 
     def _child(self, product: Product, relation: Relation, step: PartnerStep | ConnectionStep) -> Child:
         return Child(relation, _indices(product, relation.own_columns), step)
@@ -263,3 +266,7 @@ def _lifted(ruling: ProductRuling) -> frozenset[str]:
 
 def _indices(product: Product, names: Iterable[str]) -> tuple[int, ...]:
     return tuple(product.index_by_name[name] for name in names)
+
+
+def _weight(type_: FieldType) -> int:
+    return _NESTED_WEIGHT if not isinstance(type_, Scalar | Enumeration) or (isinstance(type_, Scalar) and type_.kind is Kind.JSON) else 1

@@ -73,6 +73,8 @@ class RowShape:
     cell_paths: tuple[tuple[str, int], ...]
     """(response key, column index) of each column that is shown, for errors about single cells."""
     path: tuple[str, ...]
+    weight: int
+    """About how many plain cells one row costs: what nests may hold many in one."""
     is_plain: bool = False
     """Whether those columns, as they are, are all that is shown."""
 

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from graphql import OperationType
@@ -63,6 +64,7 @@ from gateway.slo.board import Board
 
 __all__ = ["Engine"]
 
+_T = TypeVar("_T")
 _LARGE_CHARACTERS = 2_000
 _LARGE_VALUES = 500
 
@@ -193,7 +195,8 @@ class Engine:
         flat = flat_list(executable) if streams else None
         rules = self._bound_rules(executable, frame.caller)
         values = Values(variables, prepared.literals)
-        bound = bind(executable, values, bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
+        binding = partial(bind, executable, values, bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
+        bound = await self._apart(frame, binding) if _is_large(question.variables) else binding()
         if executable.lifted:
             for product, columns in disclosed(executable, bound).items():
                 self.signals.disclosed(product, columns, frame.request_id)
@@ -215,8 +218,11 @@ class Engine:
             with suppress(UnexplainedError):
                 return self._compile(question, frame, view, explains=False)
         # A large document takes long to judge, so do large variables, and to say what is wrong; the loop goes on with others meanwhile.
+        return await self._apart(frame, self._compile, question, frame, view)
+
+    async def _apart(self, frame: Frame, work: Callable[..., _T], *given: Any) -> _T:
         async with asyncio.timeout_at(frame.deadline_s):
-            return await asyncio.get_running_loop().run_in_executor(self._compiler, self._compile, question, frame, view)
+            return await asyncio.get_running_loop().run_in_executor(self._compiler, work, *given)
 
     def _compile(
         self, question: Question, frame: Frame, view: View, *, explains: bool = True

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from contracts.model import Use
 from contracts.predicates import Predicate
 from domain_adapters.port import Order
@@ -22,6 +20,7 @@ from gateway.engine.asking.binding import Bound, open_place
 from gateway.engine.assembling import Lists, connection_objects
 from gateway.engine.decoding.cells import Cells
 from gateway.engine.demanding import NOTHING_UNMET, Demanded
+from gateway.engine.encoding import CELLS_ENCODED, in_json
 from gateway.engine.portions import Portions, sort_each
 from gateway.engine.reading.findings import Findings, Locate, list_locator
 from gateway.engine.reading.lists import full_order, read_list
@@ -45,9 +44,6 @@ _ROWS_AT_ONCE = 1_000
 
 _CELLS_AT_ONCE = 5_000
 _ROWS_ENCODED = 2_000
-_CELLS_ENCODED = 20_000
-
-_encode_lines = msgspec.json.Encoder(decimal_format="string").encode_lines
 
 Open = Callable[[Step], Ports]
 """A step -> the ports that serve it in this request."""
@@ -115,7 +111,7 @@ class Run:
             self.findings.fail(fetched.count_error, (*step.path, "totalCount"))
         sealed = await self._sealed(fetched.places, bound.bound_to)
         whole = slice(0, len(fetched.rows))
-        await _let_go(step, fetched)
+        await _let_go(fetched, step.row_shapes)
         next_, previous, count = (fetched.has_next,), (fetched.has_previous,), (fetched.count,)
         lists = Lists(shaped, (whole,), (sealed,), next_, previous, count, [(total,) for total in totals])
         return self._objects(step, lists, fetched)[0]
@@ -172,18 +168,17 @@ class Run:
 
     async def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners], *, alone: bool = False) -> list[Any]:
         tests = self._tests(shape)
-        cells = 1 + len(shape.cell_paths)
-        at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // cells + 1)
+        at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // shape.weight + 1)
         if len(rows) <= at_once:
             if alone and shape.is_plain and recast(rows, shape.cell_paths):
                 return rows.copy()  # who read them lets go of theirs
             return shape.shape(rows, partners, tests)
         found: list[Any] = []
-        is_long = self.encodes and (len(rows) > _ROWS_ENCODED or len(rows) * cells > _CELLS_ENCODED)
+        is_long = self.encodes and (len(rows) > _ROWS_ENCODED or len(rows) * shape.weight > CELLS_ENCODED)
         async for some in in_turns(rows, at_once):
             shaped = shape.shape(some, partners, tests)
             # Of a long list, rows are encoded here, some at a time: what remains to do at the end is to copy them.
-            found += map(msgspec.Raw, _encode_lines(shaped).split(b"\n")[:-1]) if is_long else shaped
+            found += in_json(shaped) if is_long else shaped
         return found
 
     def _tests(self, shape: RowShape) -> Sequence[Callable[[Any], bool | None]]:
@@ -224,7 +219,7 @@ class Run:
         places: list[Locate] = [lambda index: (*parents.path(list(by_key)[index]), step.path[-1])]
         (shaped,) = await self._shaped((step.rows,), list(by_key.values()), fetched, places)
         found.update(zip(by_key, shaped, strict=True))
-        await _let_go(step, fetched)
+        await _let_go(fetched, (step.rows,))
         return found
 
     # -- a list each -------------------------------------------------------------------------------------------------------
@@ -289,7 +284,7 @@ class Run:
                 [[part.of(key) for key in keys] for part in parts],
             )
             found.update(zip(lookups, self._objects(step, lists, fetched), strict=True))
-        await _let_go(step, fetched)
+        await _let_go(fetched, step.row_shapes)
         return found
 
     async def _filtered(
@@ -376,8 +371,8 @@ def _nested(shape: RowShape, step: ConnectionStep, portions: Portions, parents: 
     return place
 
 
-async def _let_go(step: Step, fetched: Fetched) -> None:
-    if len(fetched.rows) * len(step.columns) > _CELLS_ENCODED:
+async def _let_go(fetched: Fetched, shapes: Sequence[RowShape]) -> None:
+    if len(fetched.rows) * sum(shape.weight for shape in shapes) > CELLS_ENCODED:
         await let_go(fetched.rows)
 
 

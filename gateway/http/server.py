@@ -11,6 +11,7 @@ import contextlib
 import gc
 import signal
 import socket
+import sys
 from typing import Any, ClassVar
 
 import uvicorn
@@ -22,11 +23,14 @@ from gateway.http.refusals import RefusalError, body_of
 from gateway.observe import logs, traces
 from gateway.settings import Settings
 
-__all__ = ["ListenError", "listen", "protocol_of", "serve"]
+__all__ = ["SWITCH_S", "ListenError", "listen", "protocol_of", "serve"]
 
 # Rows are no business of the collector's; what compiling leaves behind is, in portions small enough to be no pause (the default of
 # 700 collects for nothing).
 _COLLECTOR_THRESHOLDS = (5_000, 10, 50)
+
+SWITCH_S = 0.001
+"""How long what computes beside the loop keeps the interpreter, for every turn of the loop meanwhile; by default it is five times that."""
 
 _HEADERS_MAX = 100
 _CLOSING_S = 1
@@ -175,6 +179,7 @@ def serve(application: ASGIApp, settings: Settings, listener: socket.socket) -> 
     logs.event("listening", host=host, port=port)
     keep_memory()
     _quiet_collector()
+    sys.setswitchinterval(SWITCH_S)
     try:
         with contextlib.closing(listener):
             server.run(sockets=[listener])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.conftest import within
 
 from .lying import STRING, Lying, Mesh, contract, page
-from .ticks import ticking
+from .ticks import held
 
 ORDERS = {"id": STRING, "country": STRING}
 
@@ -28,16 +28,16 @@ async def test_introspection_many_times_over_is_refused() -> None:
 async def test_the_catalogue_is_written_beside_the_loop() -> None:
     columns = {f"column_{number}": STRING for number in range(300)} | {"id": STRING}
     mesh = Mesh((contract("orders", columns), None))
-    async with ticking() as longest_s:
+    async with held() as measured:
         found = await mesh.ask("{" + " ".join(f"a{n}: mesh {{ products {{ fields {{ name type access }} }} }}" for n in range(12)) + "}")
         assert len(found.data["a11"]["products"][0]["fields"]) == 301
-    assert longest_s() < within(0.05)
+    assert measured.loop_s < within(0.01)
 
 
 async def test_thousands_of_conditions_in_variables_do_not_hold_up_others() -> None:
     mesh = Mesh((contract("orders", ORDERS), Lying(lambda _: page([{"id": "o1"}]))))
     where = {"or": [{"id": {"eq": f"o{number}"}} for number in range(6_000)]}
-    async with ticking() as longest_s:
+    async with held() as measured:
         found = await mesh.ask("query ($w: ShopOrdersWhere) { shop { orders(where: $w) { nodes { id } } } }", {"w": where})
     assert found.data == {"shop": {"orders": {"nodes": [{"id": "o1"}]}}}
-    assert longest_s() < within(0.1)  # it was over 0.2
+    assert measured.loop_s < within(0.02)  # it was over 0.2; half of it is so in `test_stalls`, where the best of some runs counts

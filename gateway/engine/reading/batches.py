@@ -21,13 +21,14 @@ from gateway.engine.reading.lists import full_order, read_list, verify_place
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.positions import PagePlace, after, unpack_keyset, unpack_page
 from gateway.engine.reading.pushdown import divide
+from gateway.engine.tasks import in_turns, let_go
 
 __all__ = ["ahead", "read_batches"]
 
 T = TypeVar("T")
-# What is decoded at once, and what is shaped and written at once: some 20 ms each at most.
+# What is read at once, and what is shaped and written at once: some milliseconds.
 _PAGE_CELLS_MAX = 100_000
-_BATCH_CELLS_MAX = 40_000
+_BATCH_CELLS_MAX = 10_000
 _ROWS_MIN = 100
 _END: Any = object()
 
@@ -62,13 +63,17 @@ async def read_batches(pages: Pages, asked: Asked) -> AsyncGenerator[Fetched, No
     async with aclosing(walk):
         async for fetched, is_last in walk:
             cut = len(fetched.rows) > left
+            beyond = fetched.rows[left:]
             del fetched.rows[left:]
+            await let_go(beyond)
             left -= len(fetched.rows)
             fetched.has_next = cut or not is_last
             if not left and not cut and not is_last and (asked.order or capabilities.order_by or _is_filtered_here(pages, wanted)):
                 fetched.has_next = await _has_rows(walk)
             for start in range(0, max(1, len(fetched.rows)), size):
                 yield _part(fetched, start, size)
+            if len(fetched.rows) > size:
+                await let_go(fetched.rows)
             if not left:
                 return
 
@@ -110,13 +115,12 @@ async def _ordered(pages: Pages, asked: Asked, wanted: Predicate, order: tuple[O
         values = unpack_keyset(asked.place, [pages.cells.tied_type(term.column) for term in order])
         wanted = conjunction(wanted, after(order, values))
     reading = _reading(pages, asked, wanted, order)
-    passes = pages.cells.passes(reading.left)
     walk = pages.walk(reading.read, reading.columns)
     while (page := await walk.next()) is not None:
         fetched = Fetched([])
         fetched.take(page, pages.port)
-        asked_for = page.rows if passes is None else [row for row in page.rows if passes(row)]
-        fetched.rows = pages.ruled(asked_for, fetched)
+        await _take(pages, page.rows, reading.left, fetched)
+        await let_go(page.rows)
         yield fetched, page.next_cursor is None
 
 
@@ -129,16 +133,21 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> AsyncGenerat
     columns = reading.columns | (keyed if place.offset else frozenset())
     # The page that a cursor leads into must be as long as it was when the cursor was made.
     limit = min(max(reading.read.limit or 1, place.offset + 1), pages.port.capabilities.page_max)
-    passes = cells.passes(reading.left)
     walk = pages.walk(replace(reading.read, cursor=place.cursor, limit=limit), columns)
     while (page := await walk.next()) is not None:
         verify_place(place, page.rows, prints, pages.product)
         fetched = Fetched([])
         fetched.take(page, pages.port)
-        rows = page.rows[place.offset :]
-        fetched.rows = pages.ruled(rows if passes is None else [row for row in rows if passes(row)], fetched)
+        await _take(pages, page.rows[place.offset :], reading.left, fetched)
+        await let_go(page.rows)
         place = PagePlace()
         yield fetched, page.next_cursor is None
+
+
+async def _take(pages: Pages, rows: list[Any], left: Predicate, fetched: Fetched) -> None:
+    passes = pages.cells.passes(left)
+    async for some in in_turns(rows, pages.at_once(left)):
+        fetched.rows += pages.ruled(some if passes is None else [row for row in some if passes(row)], fetched)
 
 
 async def _has_rows(walk: AsyncGenerator[tuple[Fetched, bool], None]) -> bool:

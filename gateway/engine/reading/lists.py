@@ -155,7 +155,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
             fetched.rows += page.rows[keeping.offset : keeping.offset + room]
             fetched.has_next = len(page.rows) - keeping.offset > room
         else:
-            async for some in in_turns(page.rows[keeping.offset :], _ROWS_AT_ONCE):
+            async for some in in_turns(page.rows[keeping.offset :], pages.at_once(left)):
                 keeping.take(some, walk.at)
         await let_go(page.rows)
         if fetched.has_next:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from contracts.predicates import TRUE, Predicate, columns_of, disjunction
+from contracts.predicates import TRUE, Predicate, columns_of, comparisons_in, disjunction
 from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError, ReadInvalidError
 from domain_adapters.port import Port, Read, calls_of
 from domain_adapters.values import canonical_instant
@@ -32,6 +32,7 @@ __all__ = ["OnRead", "Pages", "Walk", "unfit_total"]
 
 _EMPTY_PAGES_MAX = 1_000
 _ROWS_AT_ONCE = 1_000
+_COMPARED_AT_ONCE = 10_000
 _NONE: frozenset[int] = frozenset()
 _LARGE_BYTES = 256 * 1024
 _SLOW_LARGE_BYTES = 8 * 1024
@@ -104,6 +105,12 @@ class Pages:
         """Whether the port itself may aggregate what is wanted."""
         return (self.rule == TRUE or self._trusts_totals) and (wanted == TRUE or can_push(wanted, self.port.capabilities))
 
+    def at_once(self, condition: Predicate) -> int:
+        """Say how many rows are held against a condition, and the row rule, without a turn of the event loop."""
+        if condition is TRUE and self.rule is TRUE:
+            return _ROWS_AT_ONCE
+        return min(_ROWS_AT_ONCE, 1 + _COMPARED_AT_ONCE // (comparisons_in(condition) + comparisons_in(self.rule)))
+
     # -- what is answered --------------------------------------------------------------------------------------------------
 
     async def scan(
@@ -123,6 +130,7 @@ class Pages:
         """
         fetched = Fetched([])
         walk, passes = self.scanned(asked, wanted, columns, must=must)
+        at_once = min(at_once, self.at_once(wanted))
         while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
             async for some in in_turns(page.rows, at_once):
@@ -152,10 +160,10 @@ class Pages:
         walk = self.walk(read, columns, must=must)
         while (page := await walk.next()) is not None:
             fetched.take(page, self.port)
-            if not fetched.rows and len(page.rows) <= _ROWS_AT_ONCE:
+            if not fetched.rows and len(page.rows) <= self.at_once(TRUE):
                 fetched.rows = self.ruled(page.rows, fetched)
             else:
-                async for some in in_turns(page.rows, _ROWS_AT_ONCE):
+                async for some in in_turns(page.rows, self.at_once(TRUE)):
                     fetched.rows.extend(self.ruled(some, fetched))
                 await let_go(page.rows)
             if fetched.count is None:

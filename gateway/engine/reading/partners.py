@@ -76,7 +76,9 @@ async def read_partners(
         return fetched
     fetched = Fetched([], limited=limits)
     for part in parts:
-        async for some in in_turns(part.rows, _ROWS_AT_ONCE):
+        if fetched.rows:
+            await asyncio.sleep(0)
+        async for some in in_turns(part.rows, pages.at_once(left)):
             fetched.rows += among(some) if passes is None else filter(passes, among(some))
         fetched.bad |= part.bad
         fetched.dropped += part.dropped

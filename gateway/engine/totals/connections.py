@@ -17,6 +17,7 @@ from gateway.catalog.snapshot import Product
 from gateway.compiler.executable import ConnectionStep, Step, TotalsStep
 from gateway.compiler.totals import AggregatePick, GroupsPick
 from gateway.engine.asking.grouping import Group, Grouping, Path
+from gateway.engine.encoding import CELLS_ENCODED, in_json
 from gateway.engine.reading.findings import Findings
 from gateway.engine.reading.pages import Pages, unfit_total
 from gateway.engine.reading.ports import Ports
@@ -207,15 +208,17 @@ class Totals:
             return grouping.write(groups[0], None)
         cells = [grouping.cell(term.column) for term in grouping.order] if grouping.places else []
         bound_to = grouping.bound_to + (b"" if parent is None else encoded(parent))
+        is_long = len(groups) * len(grouping.measures) > CELLS_ENCODED
         written: list[Any] = []
         async for some in in_turns(groups, _GROUPS_AT_ONCE):
             if not grouping.places:
-                written += [grouping.write(group, None) for group in some]
-                continue
-            places = [pack_keyset([cell(group) for cell in cells]) for group in some]
-            if places and max(map(len, places)) > PAYLOAD_BYTES_MAX:
-                raise GatewayError("LIMIT_EXCEEDED", "A cursor of these groups would be too long.", hint="Do not ask for cursors.")
-            written += map(grouping.write, some, self.cursors.seal_many(places, bound_to))
+                made = [grouping.write(group, None) for group in some]
+            else:
+                places = [pack_keyset([cell(group) for cell in cells]) for group in some]
+                if places and max(map(len, places)) > PAYLOAD_BYTES_MAX:
+                    raise GatewayError("LIMIT_EXCEEDED", "A cursor of these groups would be too long.", hint="Do not ask for cursors.")
+                made = list(map(grouping.write, some, self.cursors.seal_many(places, bound_to)))
+            written += in_json(made) if is_long else made
         return written
 
 
@@ -230,7 +233,12 @@ def _held(states: Mapping[Key, Mapping[Key, States]]) -> int:
     """Count the cells that few groups keep; many groups are many cells as they are."""
     if sum(map(len, states.values())) > _LARGE_GROUPS:
         return 0
-    return sum(state.held() for groups in states.values() for some in groups.values() for state in some)
+    held = 0
+    for state in (state for groups in states.values() for some in groups.values() for state in some):
+        held += state.held()
+        if held > _LARGE_CELLS:
+            break
+    return held
 
 
 def _finished(states: dict[Key, dict[Key, States]], grouping: Grouping) -> tuple[dict[Key, list[Group]], bool]:
