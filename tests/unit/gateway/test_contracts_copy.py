@@ -4,10 +4,12 @@ import asyncio
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from contracts import load, read_catalog
+from contracts import Contract, load, read_catalog
+from contracts.yaml_source import Source
 from gateway import sealed
 from gateway.caller import Caller
 from gateway.contracts_copy import ContractsCopy
@@ -61,9 +63,15 @@ def started(mesh: WideMesh, folder: Path | str, *, secret: str | None = SECRET) 
 
 def shown(service: Service) -> tuple[object, ...]:
     engine = service.answerer.engine
-    sdl = engine.sdl(Frame(ANALYST.caller, 0.0, "r", scope=("area-000/*",)))
+    sdl = engine.sdl(Frame(ANALYST.caller, 0.0, "r", scope=("area-000/*-0000*",)))
     reply = asyncio.run(engine.answer(Question(CATALOGUE), ANALYST))
     return (service.reading, service.snapshot.findings, dict(service.snapshot.names), sdl, reply.body)
+
+
+@pytest.fixture(scope="module")
+def plain(mesh: WideMesh) -> tuple[object, ...]:
+    """What a gateway shows that keeps no copy."""
+    return shown(started(mesh, "off"))
 
 
 def copies(folder: Path) -> list[Path]:
@@ -84,18 +92,22 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_next_start_judges_only_what_changed_and_serves_the_same(
-    mesh: WideMesh, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    mesh: WideMesh, plain: tuple[object, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = shown(started(mesh, "off"))
     first = shown(started(mesh, tmp_path))
-    judged: list[object] = []
+    judged: list[str] = []
     judge = load.contract_of
-    monkeypatch.setattr(load, "contract_of", lambda *given: judged.append(given) or judge(*given))
+
+    def noted(source: Source, *given: Any) -> Contract:
+        judged.append(source.file)
+        return judge(source, *given)
+
+    monkeypatch.setattr(load, "contract_of", noted)
     second = shown(started(mesh, tmp_path))
     assert plain == first == second
     assert plain[1]  # findings
     assert len(judged) == 1  # what does not load is judged each time
-    assert unchanged(caplog) == [0, 0, PRODUCTS - 1]
+    assert unchanged(caplog) == [0, PRODUCTS - 1]
 
 
 def test_the_copy_is_for_its_owner_only_and_written_only_when_something_changed(mesh: WideMesh, tmp_path: Path) -> None:
@@ -118,9 +130,14 @@ def test_the_copy_is_for_its_owner_only_and_written_only_when_something_changed(
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "emptied", "another secret", "another policy", "another version"])
 def test_a_copy_that_is_not_right_in_every_byte_is_not_believed_and_is_made_anew(
-    mesh: WideMesh, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, damage: str
+    mesh: WideMesh,
+    plain: tuple[object, ...],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
 ) -> None:
-    plain = shown(started(mesh, tmp_path, secret="another secret, just as long as it must be" if damage == "another secret" else SECRET))
+    started(mesh, tmp_path, secret="another secret, just as long as it must be" if damage == "another secret" else SECRET)
     (copy,) = copies(tmp_path)
     content = copy.read_bytes()
     policy = mesh.policy.read_text()
