@@ -14,21 +14,24 @@ from domain_adapters.sources import Rows
 from domain_adapters.sql import open_sql
 from gateway.catalog.snapshot import snapshot_of
 
+from ..differential.plain_port import PlainPort
 from ..differential.ruling_cases import SEED
 from ..differential.running import Answer, Asked, engine_of
 from ..differential.worlds import NOW
 from .wages import CLERK, LEAST, wages_of
 
 
-async def opened(rows: Sequence[tuple[str, str, int | None]], **changes: Any) -> Asked:
-    """Serve wages: (person, team, pay) each."""
+async def opened(rows: Sequence[tuple[str, str | None, int | None]], *, plain: bool = False, **changes: Any) -> Asked:
+    """Serve wages: (person, team, pay) each. ``plain``: by a port that only pages."""
     made = [
         {"wage_id": at, "person": person, "team": team, "pay": pay, "at": NOW - dt.timedelta(days=at)}
         for at, (person, team, pay) in enumerate(rows)
     ]
     world = wages_of("wages", made, **changes)
     (contract,) = world.contracts
-    port = await open_sql(contract, Rows(made), clock=lambda: NOW, cursors=1)
+    port: Any = (
+        PlainPort(contract, made, frozenset(), "wages") if plain else await open_sql(contract, Rows(made), clock=lambda: NOW, cursors=1)
+    )
     return engine_of(snapshot_of([contract], {contract.key: (port,)}), world)
 
 
@@ -119,6 +122,19 @@ async def test_what_a_restriction_masks_has_no_totals() -> None:
     restriction = Restriction(name="audit", effect="mask", fields=("pay",))
     answer = await ask(await opened(TEAMS, restrictions=(restriction,)), "{aggregate{sum{pay}}}")
     assert answer.refusal == "MASKED_FIELD_IN_PREDICATE"
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["level 1", "level 0"])
+async def test_which_group_the_remainder_takes_in_does_not_depend_on_the_order_of_rows(plain: bool) -> None:
+    teams = [*"aaabbbcccd", None, None, None]
+    rows = [(f"p{at}", str(team) if team else None, at) for at, team in enumerate(teams)]
+    found = []
+    for seed in range(6):
+        Random(seed).shuffle(rows)
+        answer = await ask(await opened(rows, plain=plain), "{groups(by:[{field:TEAM}]){key{team} count sum{pay}}}")
+        found.append(answer.data["people"]["wages"]["groups"])
+    assert [it["key"]["team"] for it in found[0]] == ["b", "c", None, None]
+    assert all(it == found[0] for it in found)
 
 
 async def test_every_group_shown_is_of_enough_subjects_and_all_add_up() -> None:

@@ -19,7 +19,8 @@ def merged(groups: dict[Key, States], grouping: Grouping) -> list[tuple[Key | No
     """Put groups together until each is large enough; the remainder, if any, has no key."""
     if not grouping.protected:
         return list(groups.items())
-    sized = sorted(groups.items(), key=lambda it: _size(it[1], grouping))
+    # Of groups of one size the first by key: another choice the next time would give by subtraction what is merged.
+    sized = sorted(groups.items(), key=lambda it: (_size(it[1], grouping), [(cell is None, cell) for cell in it[0]]))
     least = max(grouping.protected.values())
     small = sum(_size(states, grouping) < least for _, states in sized)
     if not small or not grouping.by:
