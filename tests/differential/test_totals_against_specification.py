@@ -26,7 +26,7 @@ from .ruling_cases import SEED
 from .running import Asked, running
 from .worlds import World, callers_of, world_of
 
-_WORLDS = max(1, int(os.environ.get("MESHGATE_CASES") or 2_000) // 80)
+_WORLDS = max(1, int(os.environ.get("MESHGATE_CASES") or 1_000) // 40)
 _PER_WORLD = 20
 _ZONES = (None, "Europe/Berlin", "Asia/Seoul", "America/Sao_Paulo")
 
