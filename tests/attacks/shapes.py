@@ -185,6 +185,16 @@ def tens_of_thousands_of_keys_on_both_sides_of_a_condition() -> Case:
     )
 
 
+def partners_beyond_the_scan_budget_looked_up_by_tens_of_thousands_of_keys() -> Case:
+    rows = [{"id": at, "cid": at} for at in range(MANY)]
+    orders = contract("orders", {"id": LONG, "cid": LONG}, links=(link("customer", "shop/customers", {"cid": "id"}),))
+    scanned = port([{"id": at, "name": f"Ann {at}"} for at in range(MANY + 5_000)], PAGES)
+    by_key = looked_up(lambda key: [{"id": key, "name": f"Ann {key}"}])
+    served = Lying(lambda read: scanned.answer(read) if read.keys is None else by_key.answer(read), replace(PAGES, keys=True))
+    mesh = Mesh((orders, port(rows, PAGES)), (contract("customers", {"id": LONG, "name": STRING}), served), bounds=Bounds(scan_rows_max=MANY))
+    return mesh, '{ shop { orders(where: {customer: {name: {ne: "x"}}}) { totalCount aggregate { count } } } }', None
+
+
 def a_list_of_ten_thousand_values() -> Case:
     rows = [{"id": f"{at}", "n": at} for at in range(1_000)]
     mesh = Mesh((contract("orders", {"id": STRING, "n": INT}), port(rows, PAGES)))
@@ -337,6 +347,7 @@ CASES = (
     groups_of_the_port,
     sorted_here,
     tens_of_thousands_of_keys_on_both_sides_of_a_condition,
+    partners_beyond_the_scan_budget_looked_up_by_tens_of_thousands_of_keys,
     a_list_of_ten_thousand_values,
     cells_that_break_their_type,
     documents_in_cells,

@@ -25,7 +25,7 @@ from gateway.engine.reading.ports import Ports
 from gateway.engine.reading.pushdown import can_push
 from gateway.errors import GatewayError
 
-__all__ = ["Keys", "keys_in"]
+__all__ = ["Keys", "forget", "keys_in"]
 
 _COUNT = Aggregate("count", None, "n")
 _DROPPED_AT_ONCE = 5_000
@@ -35,6 +35,14 @@ def keys_in(pages: Pages, columns: tuple[str, ...], rows: Iterable[Any]) -> list
     """Give each key of some rows once, in order; a key that holds a null is none."""
     key_of = _key_reader(pages, columns)
     return list(dict.fromkeys(key for row in rows if None not in (key := key_of(row))))
+
+
+async def forget(held: dict[Key, Any]) -> None:
+    """Drop what hangs on keys in turns with others: to drop hundreds of thousands at once takes long."""
+    while held:
+        for _ in range(min(len(held), _DROPPED_AT_ONCE)):
+            held.popitem()
+        await asyncio.sleep(0)
 
 
 def _key_reader(pages: Pages, columns: tuple[str, ...]) -> Callable[[Any], Key]:
@@ -97,11 +105,8 @@ class Keys:
         return as_own_keys(link, self.found, product)
 
     async def let_go(self) -> None:
-        """Forget what was found in turns with others: to drop hundreds of thousands of keys at once takes long."""
-        while self.found:
-            for _ in range(min(len(self.found), _DROPPED_AT_ONCE)):
-                self.found.popitem()
-            await asyncio.sleep(0)
+        """Forget what was found."""
+        await forget(self.found)
 
     async def _on(self, through: Pages, pages: int | None, most: int | None) -> None:
         if self._pages is not through:

@@ -24,7 +24,7 @@ from gateway.engine.reading.findings import Findings
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import read_partners
 from gateway.engine.reading.ports import Ports
-from gateway.engine.relating.keys import Keys, keys_in
+from gateway.engine.relating.keys import Keys, forget, keys_in
 from gateway.engine.tasks import in_portions, in_turns, let_go, together
 from gateway.errors import GatewayError
 
@@ -89,7 +89,9 @@ class Semijoins:
         return _again(next(iter(known.open.values())))
 
     async def let_go(self) -> None:
-        """Forget all keys that were learnt by heart, in turns with others. Nothing may be read any more."""
+        """Forget all keys, in turns with others: they may be many. Nothing may be read any more."""
+        for looked_up in self._looked_up.values():
+            await forget(looked_up)
         while self._by_heart:
             await let_go(self._by_heart.pop())
         while self._read_whole:
@@ -181,15 +183,17 @@ class Semijoins:
         ports = self.open(replace(link.step, columns=link.step.columns | known.columns(link.step.product)))
         asked = Asked(where=known.rest)
         # Pages of a list that is sifted lead to the same partners again and again.
-        known_keys = self._looked_up.setdefault(link, {})
-        unknown = [key for key in keys if key not in known_keys]
-        async for some in in_portions(unknown, ports.pages.budget.bounds.keys_max):
-            fetched = await ports.do(Use.LOOKUP, _lookup(columns, some), asked, keys=columns)
-            self.findings.note(ports.product, fetched)
-            rows = await self.kept(ports.pages, fetched.rows, known) if known.open else fetched.rows
-            matching = set(keys_in(ports.pages, columns, rows))
-            known_keys.update((key, key in matching) for key in some)
-        return [key for key in keys if known_keys[key]]
+        looked_up = self._looked_up.setdefault(link, {})
+        found: list[Key] = []
+        async for some in in_portions(keys, ports.pages.budget.bounds.keys_max):
+            if unknown := [key for key in some if key not in looked_up]:
+                fetched = await ports.do(Use.LOOKUP, _lookup(columns, unknown), asked, keys=columns)
+                self.findings.note(ports.product, fetched)
+                rows = await self.kept(ports.pages, fetched.rows, known) if known.open else fetched.rows
+                matching = set(keys_in(ports.pages, columns, rows))
+                looked_up.update((key, key in matching) for key in unknown)
+            found += [key for key in some if looked_up[key]]
+        return found
 
     # -- by heart ----------------------------------------------------------------------------------------------------------
 
