@@ -191,7 +191,9 @@ def partners_beyond_the_scan_budget_looked_up_by_tens_of_thousands_of_keys() -> 
     scanned = port([{"id": at, "name": f"Ann {at}"} for at in range(MANY + 5_000)], PAGES)
     by_key = looked_up(lambda key: [{"id": key, "name": f"Ann {key}"}])
     served = Lying(lambda read: scanned.answer(read) if read.keys is None else by_key.answer(read), replace(PAGES, keys=True))
-    mesh = Mesh((orders, port(rows, PAGES)), (contract("customers", {"id": LONG, "name": STRING}), served), bounds=Bounds(scan_rows_max=MANY))
+    mesh = Mesh(
+        (orders, port(rows, PAGES)), (contract("customers", {"id": LONG, "name": STRING}), served), bounds=Bounds(scan_rows_max=MANY)
+    )
     return mesh, '{ shop { orders(where: {customer: {name: {ne: "x"}}}) { totalCount aggregate { count } } } }', None
 
 

@@ -32,6 +32,7 @@ __all__ = ["AT_ROOT", "TOO_MUCH", "Parents", "Partly", "Semijoins"]
 
 _PROBE_PAGES = 1
 _KEYS_AT_ONCE = 2_000
+_LOOKED_UP_AT_ONCE = 4_000
 TOO_MUCH = ("LIMIT_EXCEEDED", "PORT_CANNOT")
 """Codes of what is refused for its size."""
 T = TypeVar("T")
@@ -185,7 +186,7 @@ class Semijoins:
         # Pages of a list that is sifted lead to the same partners again and again.
         looked_up = self._looked_up.setdefault(link, {})
         found: list[Key] = []
-        async for some in in_portions(keys, ports.pages.budget.bounds.keys_max):
+        async for some in in_portions(keys, min(_LOOKED_UP_AT_ONCE, ports.pages.budget.bounds.keys_max)):
             if unknown := [key for key in some if key not in looked_up]:
                 fetched = await ports.do(Use.LOOKUP, _lookup(columns, unknown), asked, keys=columns)
                 self.findings.note(ports.product, fetched)
