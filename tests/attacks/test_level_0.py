@@ -111,3 +111,12 @@ async def test_a_masked_column_that_rows_spell_otherwise_shows_nothing() -> None
     answer = await Mesh((contract("things", THINGS, classified=classified), port)).ask("{ shop { things { nodes { id ownerName } } } }")
     assert answer.data["shop"]["things"]["nodes"] == [{"id": "t1", "ownerName": None}]
     assert b"Ann" not in answer.body
+
+
+@pytest.mark.parametrize(("where", "number"), [("{not: {}}", 0), ("{and: [{}, {not: {}}]}", 0), ("{not: {not: {}}}", 2), ("{or: [{}]}", 2)])
+async def test_a_condition_that_compares_nothing_is_answered(where: str, number: int) -> None:
+    mesh = Mesh((contract("things", THINGS), Lying(lambda _: page([thing(1), thing(2)]), LEVEL_0)))
+    answer = await mesh.ask(f"{{ shop {{ things(where: {where}) {{ nodes {{ id }} totalCount }} }} }}")
+    assert mesh.failures == []
+    assert answer.errors == []
+    assert (len(answer.data["shop"]["things"]["nodes"]), answer.data["shop"]["things"]["totalCount"]) == (number, number)

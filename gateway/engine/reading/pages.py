@@ -109,7 +109,7 @@ class Pages:
         """Say how many rows are held against a condition, and the row rule, without a turn of the event loop."""
         if condition is TRUE and self.rule is TRUE:
             return _ROWS_AT_ONCE
-        return min(_ROWS_AT_ONCE, 1 + _COMPARED_AT_ONCE // (comparisons_in(condition) + comparisons_in(self.rule)))
+        return min(_ROWS_AT_ONCE, 1 + _COMPARED_AT_ONCE // max(1, comparisons_in(condition) + comparisons_in(self.rule)))
 
     # -- what is answered --------------------------------------------------------------------------------------------------
 
