@@ -214,7 +214,7 @@ class _Compiling:
         return found
 
     def _rows(self, rows: Rows) -> tuple[RowShape, frozenset[int]]:
-        shape, tests, is_plain = shape_of(rows, self.keys, long_as_text=self.long_as_text)
+        shape, tests = shape_of(rows, self.keys, long_as_text=self.long_as_text)
         product = rows.product
         self.size_bytes += _SELECTION_BYTES + _PICK_BYTES * len(rows.picks)
         columns: set[int] = set()
@@ -233,7 +233,7 @@ class _Compiling:
         for child in children:
             columns.update(child.own)
         weight = 1 + sum(_weight(product.columns[index].type) for _, index in cells)
-        return RowShape(product, shape, tuple(children), tests, tuple(cells), rows.path, weight, is_plain), frozenset(columns)
+        return RowShape(product, shape, tuple(children), tests, tuple(cells), rows.path, weight), frozenset(columns)
 
     def _child(self, product: Product, relation: Relation, step: PartnerStep | ConnectionStep) -> Child:
         return Child(relation, _indices(product, relation.own_columns), step)

@@ -75,8 +75,6 @@ class RowShape:
     path: tuple[str, ...]
     weight: int
     """About how many plain cells one row costs: what nests may hold many in one."""
-    is_plain: bool = False
-    """Whether those columns, as they are, are all that is shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ __all__ = ["shape_of"]
 _PLAIN_SCALE_MAX = 6
 
 
-def shape_of(rows: Rows, keys: MaskKeys, *, long_as_text: bool) -> tuple[Shape, bool, bool]:
-    """Generate the shaping function of a selection; say whether it tests row rules, and whether it shows cells alone, as they are."""
+def shape_of(rows: Rows, keys: MaskKeys, *, long_as_text: bool) -> tuple[Shape, bool]:
+    """Generate the shaping function of a selection, and say whether it tests row rules."""
     writer = _Writer(rows, keys, long_as_text=long_as_text)
-    return writer.function(), writer.tests, writer.is_plain
+    return writer.function(), writer.tests
 
 
 class _Writer:
@@ -34,16 +34,12 @@ class _Writer:
         self.keys = keys
         self.long_as_text = long_as_text
         self.tests = False
-        self.is_plain = False
         self.names: dict[str, Any] = {}
         self.setup: list[str] = []
         self._children = 0
 
     def function(self) -> Shape:
         parts = [self._pick(pick) for pick in self.rows.picks]
-        self.is_plain = all(
-            isinstance(pick, ColumnPick) and part == self._cell(pick.column.name) for pick, part in zip(self.rows.picks, parts, strict=True)
-        )
         out = self._name(output_class(tuple(pick.key for pick in self.rows.picks)))
         lines = ["def shape(rows, partners, tests):", *(f"    {line}" for line in self.setup)]
         lines.append(f"    return [{out}({', '.join(parts)}) for r in rows]")

@@ -27,7 +27,6 @@ from gateway.engine.reading.lists import full_order, read_list
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import Key, beyond, count_partners, in_order, place_of, read_partners, sorter
 from gateway.engine.reading.ports import Ports
-from gateway.engine.recasting import recast
 from gateway.engine.relating.parents import Parents, encoded, grouped, key_of, lookup_reader
 from gateway.engine.relating.semijoins import Semijoins
 from gateway.engine.relating.sifting import Each, sifted, sifted_each
@@ -157,7 +156,7 @@ class Run:
         if fetched.bad:
             await self.findings.bad_cells(shapes, rows, fetched, locate)
         if not any(shape.children for shape in shapes):
-            return [await self._shape(shape, rows, (), alone=self.encodes and len(shapes) == 1) for shape in shapes]
+            return [await self._shape(shape, rows, ()) for shape in shapes]
         asks = [self._child(child, rows, place) for shape, place in zip(shapes, locate, strict=True) for child in shape.children]
         found = await together(asks)
         partners = iter(found)
@@ -166,12 +165,10 @@ class Run:
             await let_go(it)
         return shaped
 
-    async def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners], *, alone: bool = False) -> list[Any]:
+    async def _shape(self, shape: RowShape, rows: list[Any], partners: Sequence[Partners]) -> list[Any]:
         tests = self._tests(shape)
         at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // shape.weight + 1)
         if len(rows) <= at_once:
-            if alone and shape.is_plain and recast(rows, shape.cell_paths):
-                return rows.copy()  # who read them lets go of theirs
             return shape.shape(rows, partners, tests)
         found: list[Any] = []
         is_long = self.encodes and (len(rows) > _ROWS_ENCODED or len(rows) * shape.weight > CELLS_ENCODED)
