@@ -65,7 +65,7 @@ from gateway.slo.board import Board
 __all__ = ["Engine"]
 
 _T = TypeVar("_T")
-_LARGE_CHARACTERS = 2_000
+_LARGE_CHARACTERS = 300
 _LARGE_VALUES = 500
 
 

@@ -20,7 +20,7 @@ from gateway.http.server import SWITCH_S
 from tests.conftest import within
 
 from .lying import analyst
-from .shapes import CASES, Case, a_page_of_far_more_rows_than_asked_for, ten_thousand_rows, thirty_megabytes_in_one_page
+from .shapes import CASES, Case, a_page_of_far_more_rows_than_asked_for, names, ten_thousand_rows, thirty_megabytes_in_one_page, wide_rows
 from .ticks import Held, held
 
 HELD_S = 0.010
@@ -85,4 +85,17 @@ async def test_no_piece_of_a_stream_holds_the_loop_long(case: Callable[[], Case]
         found.append(measured)
     assert not mesh.failures
     assert size > 100_000
+    check(found)
+
+
+@pytest.mark.parametrize("columns", [20, 199])
+async def test_an_operation_that_was_never_seen_does_not_hold_the_loop_long(columns: int) -> None:
+    mesh, _, _ = wide_rows()
+    found: list[Held] = []
+    while len(found) < RUNS and not (found and is_settled(found)):
+        text = f"{{ shop {{ orders(first: 1) {{ nodes {{ new{len(found)}: id {' '.join(names(columns))} }} }} }} }}"
+        async with held() as measured:
+            reply = await mesh.engine.answer(Question(text), Frame(analyst(), asyncio.get_running_loop().time() + 600, "r"))
+        assert reply.has_data, reply.body
+        found.append(measured)
     check(found)

@@ -26,11 +26,15 @@ __all__ = ["Found", "report"]
 _KEY = "the-key-of-tokens-that-only-benchmarks-use"
 _ONE_BY_ONE = 8
 _MIXED = 64
+_ALONE_S = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One line. ``held_ms``, ``collector_ms``: the longest pause of the loop, of the collector; ``peer_ms``: CPU of plain Strawberry."""
+    """One line. ``held_ms``, ``collector_ms``: the longest pause of the loop, of the collector; ``peer_ms``: CPU of plain Strawberry.
+
+    ``alone_ms``: the longest pause of the loop while one client asks, one request after the other.
+    """
 
     title: str
     rows: int
@@ -38,6 +42,7 @@ class Found:
     cpu_ms: float
     p50_ms: float
     p99_ms: float
+    alone_ms: float
     held_ms: float
     collector_ms: float
     memory_mib: float
@@ -48,11 +53,23 @@ class Found:
         peer = "" if self.peer_ms is None else f"{self.peer_ms:>12.2f} {self.peer_ms / self.cpu_ms:>6.1f} x"
         return (
             f"{self.title:<26}{self.rows:>7,}{self.per_s:>9,.0f}{self.cpu_ms:>9.2f}{self.p50_ms:>9.1f}{self.p99_ms:>9.1f}"
-            f"{self.held_ms:>9.1f}{self.collector_ms:>11.1f}{self.memory_mib:>7.0f}{peer}"
+            f"{self.alone_ms:>9.1f}{self.held_ms:>9.1f}{self.collector_ms:>11.1f}{self.memory_mib:>7.0f}{peer}"
         )
 
 
-HEAD = f"{'':<26}{'rows':>7}{'per s':>9}{'CPU ms':>9}{'p50 ms':>9}{'p99 ms':>9}{'held ms':>9}{'collect ms':>11}{'MiB':>7}{'Strawberry':>12}"
+_HEADS = {
+    "rows": 7,
+    "per s": 9,
+    "CPU ms": 9,
+    "p50 ms": 9,
+    "p99 ms": 9,
+    "alone ms": 9,
+    "held ms": 9,
+    "collect ms": 11,
+    "MiB": 7,
+    "Strawberry": 12,
+}
+HEAD = " " * 26 + "".join(f"{name:>{width}}" for name, width in _HEADS.items())
 
 
 def report(*, seconds: int = 3, say: Callable[[str], None] = lambda _: None) -> list[Found]:
@@ -80,6 +97,8 @@ def report(*, seconds: int = 3, say: Callable[[str], None] = lambda _: None) -> 
 
         def measured(title: str, rows: int, requests: Sequence[bytes], clients: int, peer_text: str | None) -> Found:
             taken(pauses)
+            _right((load := press(gateway_port, requests, clients=1, seconds=_ALONE_S, core=load_core)).failed, load.requests, title)
+            alone = taken(pauses)["held_ms"]
             before_s = gateway.cpu_s()
             load = press(gateway_port, requests, clients=clients, seconds=seconds, core=load_core)
             _right(load.failed, load.requests, title)
@@ -92,7 +111,7 @@ def report(*, seconds: int = 3, say: Callable[[str], None] = lambda _: None) -> 
                 peer_ms = 1_000 * (peer.cpu_s() - before_s) / others.requests
             per_s = load.requests / load.seconds
             held, collector, memory = paused["held_ms"], paused["collector_ms"], gateway.memory_mib()
-            return Found(title, rows, per_s, cpu_ms, load.p50_ms, load.p99_ms, held, collector, memory, peer_ms)
+            return Found(title, rows, per_s, cpu_ms, load.p50_ms, load.p99_ms, alone, held, collector, memory, peer_ms)
 
         say(HEAD)
         mixed: list[bytes] = []
