@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.conftest import within
 
-from .lying import STRING, Lying, Mesh, contract, page
+from .lying import LEVEL_0, STRING, Lying, Mesh, contract, page
 from .ticks import held
 
 ORDERS = {"id": STRING, "country": STRING}
@@ -41,3 +41,11 @@ async def test_thousands_of_conditions_in_variables_do_not_hold_up_others() -> N
         found = await mesh.ask("query ($w: ShopOrdersWhere) { shop { orders(where: $w) { nodes { id } } } }", {"w": where})
     assert found.data == {"shop": {"orders": {"nodes": [{"id": "o1"}]}}}
     assert measured.loop_s < within(0.02)  # it was over 0.2; half of it is so in `test_stalls`, where the best of some runs counts
+
+
+async def test_conditions_that_compare_nothing_are_answered() -> None:
+    mesh = Mesh((contract("orders", ORDERS), Lying(lambda _: page([{"id": "o1"}]), LEVEL_0)))
+    for where, ids in (("{}", ["o1"]), ("{not: {}}", []), ("{or: []}", []), ("{and: [{}, {not: {not: {}}}]}", ["o1"])):
+        found = await mesh.ask(f"{{ shop {{ orders(where: {where}) {{ totalCount nodes {{ id }} }} }} }}")
+        assert found.errors == []
+        assert found.data["shop"]["orders"] == {"totalCount": len(ids), "nodes": [{"id": it} for it in ids]}
