@@ -15,7 +15,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.app import build
-from gateway.http.server import ListenError, listen, protocol_of, serve
+from gateway.http.protocol import protocol_of
+from gateway.http.server import ListenError, listen, serve
 from gateway.settings import load
 from tests.unit.gateway.http.asking import KEY, token
 from tests.unit.gateway.http.core_answerer import CoreAnswerer
@@ -26,7 +27,12 @@ BODY = b'{"query": "{ hello }"}'
 
 @pytest.fixture
 def address() -> Iterator[tuple[str, int]]:
-    environment = {"MESHGATE_AUTH__DEMO_KEY": KEY, "MESHGATE_HTTP__HEADER_MAX_BYTES": "4096", "MESHGATE_TIMEOUTS__HEAD_S": "0.3"}
+    environment = {
+        "MESHGATE_AUTH__DEMO_KEY": KEY,
+        "MESHGATE_HTTP__HEADER_MAX_BYTES": "4096",
+        "MESHGATE_TIMEOUTS__HEAD_S": "0.3",
+        "MESHGATE_TIMEOUTS__IDLE_S": "3",
+    }
     settings = load(environment=environment)
     with served(build(CoreAnswerer(), settings), http=protocol_of(settings)) as url:
         yield "127.0.0.1", urlsplit(url).port or 0
