@@ -41,7 +41,7 @@ __all__ = ["Open", "Run"]
 _ROWS_AT_ONCE = 1_000
 """Rows shaped between two turns of the event loop, fewer where they have many cells; lists put together."""
 
-_CELLS_AT_ONCE = 5_000
+_CELLS_AT_ONCE = 10_000
 _ROWS_ENCODED = 2_000
 
 Open = Callable[[Step], Ports]

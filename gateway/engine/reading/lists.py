@@ -16,6 +16,7 @@ from domain_adapters.port import Order, Read
 from gateway.catalog.snapshot import Product
 from gateway.engine.asking.asked import Asked, Fetched
 from gateway.engine.decoding.cells import Cell
+from gateway.engine.decoding.decode import Page
 from gateway.engine.reading.foremost import Foremost
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.positions import PagePlace, after, fingerprint, pack_keyset, pack_page, sort_key, unpack_keyset, unpack_page
@@ -26,6 +27,8 @@ from gateway.errors import GatewayError
 __all__ = ["full_order", "read_list", "verify_place"]
 
 _ROWS_AT_ONCE = 1_000
+_CELLS_DROPPED = 20_000
+"""Fewer cells are dropped at once, which takes no time worth a turn of the loop."""
 Test = Callable[[Any], bool]
 
 
@@ -89,7 +92,7 @@ async def _pushed(pages: Pages, asked: Asked, beyond: Predicate, order: tuple[Or
         # The extra row counts before the rule is applied again: a port that lies shortens the page, never lengthens the list.
         fetched.has_next = len(page.rows) + page.dropped > asked.first
         fetched.rows = pages.ruled(page.rows[: asked.first], fetched)
-        await let_go(page.rows)
+        await _let_go(page, pages)
     else:
         fetched = await pages.all(read, columns, enough=asked.first + 1)
         if not counts:
@@ -157,7 +160,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
         else:
             async for some in in_turns(page.rows[keeping.offset :], pages.at_once(left)):
                 keeping.take(some, walk.at)
-        await let_go(page.rows)
+        await _let_go(page, pages)
         if fetched.has_next:
             return fetched
         keeping.offset = 0
@@ -228,6 +231,11 @@ async def _count(pages: Pages, asked: Asked, wanted: Predicate, fetched: Fetched
         return
     if fetched.count is None:
         fetched.count_error = pages.invalid("no count although it says that it counts")
+
+
+async def _let_go(page: Page, pages: Pages) -> None:
+    if len(page.rows) * len(pages.visible) > _CELLS_DROPPED:
+        await let_go(page.rows)
 
 
 def _where(predicate: Predicate) -> Predicate | None:

@@ -95,7 +95,8 @@ class Readers:
         asked = [self._snapshot.products[id_].ports for id_ in products]
         # Where one port of a product is known, nobody waits for the others.
         unknown = [self._unprobed[id(port)] for ports in asked if all(map(self._is_unknown, ports)) for port in ports]
-        await asyncio.gather(*(port.probe(Call(timeout_s)) for port in unknown), return_exceptions=True)
+        if unknown:
+            await asyncio.gather(*(port.probe(Call(timeout_s)) for port in unknown), return_exceptions=True)
 
     def note_proof(self, product: Product, port: Port, *, proved: bool, totals: bool) -> None:
         """Take in whether a port's counts under row rules hold (SPEC A6), and its ``totals``; until then they are made here, from rows."""
