@@ -159,6 +159,7 @@ class Limits(Section):
     document_max_bytes: Positive = Field(100_000, description="Length of the document in UTF-8.")
     tokens_max: Positive = Field(5_000, description="Tokens of the document, counted before it is parsed.")
     depth_max: Positive = Field(20, description="Fields nested in fields, fragments resolved.")
+    levels_max: Positive = Field(60, description="Fields, inline fragments and spreads nested in each other.")
     selections_max: Positive = Field(
         2_000, description="Fields, inline fragments and spreads, each fragment counted wherever it is spread."
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphql import GraphQLSyntaxError, parse
@@ -101,9 +101,13 @@ def check_variables(variables: dict[str, Any] | None, limits: Limits) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """What a part of a document amounts to when every fragment in it is spread out."""
+    """What a part of a document amounts to when every fragment in it is spread out.
+
+    ``depth``: fields within fields. ``levels``: selections within selections, which inline fragments and spreads are as well.
+    """
 
     depth: int = 0
+    levels: int = 0
     roots: int = 0
     selections: int = 0
     aliases: int = 0
@@ -113,12 +117,16 @@ class _Size:
     def beside(self, other: _Size) -> _Size:
         return _Size(
             max(self.depth, other.depth),
+            max(self.levels, other.levels),
             self.roots + other.roots,
             self.selections + other.selections,
             self.aliases + other.aliases,
             self.directives + other.directives,
             self.values + other.values,
         )
+
+    def within_fragment(self) -> _Size:
+        return replace(self, levels=self.levels + 1, selections=self.selections + 1)
 
 
 _NOTHING = _Size()
@@ -146,6 +154,7 @@ def _set_size(selections: SelectionSetNode | None, sizes: dict[str, _Size], limi
             total = total.beside(
                 _Size(
                     depth=below.depth + 1,
+                    levels=below.levels + 1,
                     roots=1,
                     selections=below.selections + 1,
                     aliases=below.aliases + (node.alias is not None),
@@ -154,19 +163,17 @@ def _set_size(selections: SelectionSetNode | None, sizes: dict[str, _Size], limi
                 )
             )
         elif isinstance(node, InlineFragmentNode):
-            total = total.beside(_set_size(node.selection_set, sizes, limits)).beside(_ONE_SELECTION)
+            total = total.beside(_set_size(node.selection_set, sizes, limits).within_fragment())
         elif isinstance(node, FragmentSpreadNode):
-            total = total.beside(sizes.get(node.name.value, _NOTHING)).beside(_ONE_SELECTION)
+            total = total.beside(sizes.get(node.name.value, _NOTHING).within_fragment())
         # INVARIANT: sizes stay small numbers; without this a doubling chain would make them 2^fragments.
         _check_size(total, limits)
     return total
 
 
-_ONE_SELECTION = _Size(selections=1)
-
-
 def _check_size(size: _Size, limits: Limits) -> None:
     _within(size.depth, "depth_max", limits, "fields nested in each other")
+    _within(size.levels, "levels_max", limits, "fields and fragments nested in each other")
     _within(size.selections, "selections_max", limits, "selections with all fragments spread out")
     _within(size.aliases, "aliases_max", limits, "aliases with all fragments spread out")
     _within(size.directives, "directives_max", limits, "directives with all fragments spread out")

@@ -106,7 +106,7 @@ def engine_of(
         world.policy,
         secret=SECRET,
         # Generated operations say everything several times over.
-        limits=Limits(overlaps_max=10**9, depth_max=60, aliases_max=1_000, directives_max=1_000, selections_max=10_000),
+        limits=Limits(overlaps_max=10**9, depth_max=60, levels_max=1_000, aliases_max=1_000, directives_max=1_000, selections_max=10_000),
         bounds=bounds or Bounds(),
         clock=lambda: NOW,
         board=board,

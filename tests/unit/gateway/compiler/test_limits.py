@@ -52,6 +52,12 @@ BOMBS = {
         + " fragment F20 on Query { b }",
         "depth_max",
     ),
+    "61 levels of inline fragments": ("{" + "... {" * 60 + "b" + "}" * 60 + "}", "levels_max"),
+    "1,200 levels of inline fragments": ("{" + "... {" * 1200 + "b" + "}" * 1200 + "}", "depth_max"),
+    "61 fragments that spread each other": (
+        "{ ...F0 }" + "".join(f" fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(60)) + " fragment F60 on Query { b }",
+        "levels_max",
+    ),
     "3,000 overlapping fields": ("{" + "b " * 3000 + "}", "selections_max"),
     "overlapping fields below the other limits": ("{ a {" + "b " * 200 + "} }", "overlaps_max"),
     "overlapping parents": ("{" + "a { a { b b b b } a { b b b b } }" * 8 + "}", "overlaps_max"),
@@ -77,6 +83,13 @@ def test_a_bomb_is_refused_by_name_of_its_limit_in_under_a_second(name: str) -> 
     began_s = time.thread_time()
     assert refused(text) == limit
     assert time.thread_time() - began_s < within(1)
+
+
+def test_fragments_may_be_nested_three_times_as_deep_as_fields() -> None:
+    inline = "{" + "... {" * 59 + "b" + "}" * 59 + "}"
+    spread = "{ ...F0 }" + "".join(f" fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(58)) + " fragment F58 on Query { b }"
+    for text in (inline, spread):
+        check_document(parse_document(text, LIMITS), LIMITS)
 
 
 def test_aliases_of_a_fragment_count_wherever_it_is_spread() -> None:
