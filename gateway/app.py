@@ -25,7 +25,8 @@ from gateway.http.pages import Pages, refused
 from gateway.observe import logs
 from gateway.observe.logs import Pseudonym
 from gateway.observe.metrics import Metrics
-from gateway.settings import AuthSettings, Settings
+from gateway.settings import Settings
+from gateway.settings_sections import AuthSettings
 
 __all__ = ["build"]
 

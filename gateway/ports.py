@@ -21,7 +21,8 @@ from gateway.engine.reading.proof import counts_hold, row_rules_of
 from gateway.engine.totals.proof import totals_hold
 from gateway.errors import GatewayError
 from gateway.observe.logs import event
-from gateway.settings import PortSettings, ProductSettings, Settings
+from gateway.settings import Settings
+from gateway.settings_sections import PortSettings, ProductSettings
 
 __all__ = ["Probing", "opened"]
 

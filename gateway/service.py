@@ -33,7 +33,8 @@ from gateway.observe.metrics import Metrics
 from gateway.observe.usage import Usage
 from gateway.observe.usage_keeping import UsageKeeping
 from gateway.ports import Probing, opened
-from gateway.settings import ProductSettings, Settings
+from gateway.settings import Settings
+from gateway.settings_sections import ProductSettings
 from gateway.slo import series
 from gateway.slo.alerting.alerts import Alerts, sinks_of
 from gateway.slo.alerting.told_in_store import ToldInStore

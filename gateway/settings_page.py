@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from gateway.settings import PortSettings, ProductSettings, Settings
+from gateway.settings import Settings
+from gateway.settings_sections import PortSettings, ProductSettings
 
 __all__ = ["page"]
 

@@ -56,6 +56,19 @@ class Reach:
             tuple(sorted(self.totals)),
         )
 
+    def add(self, other: Reach) -> None:
+        """Let what ``other`` names stand in the slice, too."""
+        for own, others in (
+            (self.roots, other.roots),
+            (self.links, other.links),
+            (self.filters, other.filters),
+            (self.measured, other.measured),
+        ):
+            for key, names in others.items():
+                own.setdefault(key, set()).update(names)
+        self.totals.update(other.totals)
+        self.forbidden.update(other.forbidden)
+
 
 def reach_of(
     snapshot: Snapshot,

@@ -29,7 +29,8 @@ def told(*kinds: type[Exception]) -> Iterator[None]:
 
 def settings_of(path: Path | None) -> Settings:
     """Load the settings for a command."""
-    from gateway.settings import SettingsError, load
+    from gateway.settings import load
+    from gateway.settings_source import SettingsError
 
     try:
         return load(path)

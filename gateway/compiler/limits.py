@@ -32,7 +32,7 @@ from graphql.language import (
 )
 
 from gateway.errors import GatewayError
-from gateway.settings import Limits
+from gateway.settings_sections import Limits
 
 __all__ = ["Limits", "check_document", "check_variables", "parse_document"]
 

@@ -12,24 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from graphql import (
-    GraphQLError,
-    GraphQLInputType,
-    ListValueNode,
-    OperationType,
-    TypeInfo,
-    TypeInfoVisitor,
-    Undefined,
-    ValueNode,
-    Visitor,
-    coerce_input_literal,
-    visit,
-)
+from graphql import OperationType, Undefined
 
 from contracts.model import Contract
 from gateway.catalog.mentions import NO_TRACE, Trace, names_of, trace_of
 from gateway.catalog.reach import Reach, RulingOf, StandingOf, reach_of
-from gateway.catalog.slices import Slice, Slices
+from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.compiling import compile_plan
 from gateway.compiler.documents import Document
@@ -37,6 +25,7 @@ from gateway.compiler.executable import Executable
 from gateway.compiler.judging import Judge, forbidden, unfit_literal
 from gateway.compiler.kept import Kept
 from gateway.compiler.limits import Limits, check_variables
+from gateway.compiler.literals import coerced, types_of
 from gateway.compiler.planner import plan_of
 from gateway.compiler.prepared import Checked, Prepared
 from gateway.compiler.readings import Readings
@@ -225,7 +214,7 @@ class Operations:
 
         reach = reach_of(self._snapshot, ruling_of, document.operation, document.fragments, trace, standing_of=standing_of)
         for others in _other_operations(document):
-            _merge(reach, reach_of(self._snapshot, ruling_of, others, document.fragments, trace, standing_of=standing_of))
+            reach.add(reach_of(self._snapshot, ruling_of, others, document.fragments, trace, standing_of=standing_of))
         if reach.forbidden:
             raise forbidden(reach.forbidden.values())
         rulings = tuple(ruling_of(self._snapshot.products[id_]) for id_ in sorted(reach.links))
@@ -240,7 +229,7 @@ class Operations:
         self._judge.operation(document, reach, ruling_of, standing_of, explains=explains)
         slice_ = self._slices.of(reach, held)
         coerce = coercer_of(slice_.schema, document.operation.variable_definitions or ())
-        checked = Checked(document.shape, reach, held, _literal_types(document, slice_), long_as_text, coerce)
+        checked = Checked(document.shape, reach, held, types_of(document, slice_.schema), long_as_text, coerce)
         self._on_compiled(time.perf_counter() - started)
         if self._seen_before((document.shape, len(document.shape))):
             self._keep_shape(key, checked, rulings, owner)
@@ -249,7 +238,7 @@ class Operations:
     def _literals(self, checked: Checked, document: Document, view: Ruler) -> tuple[Any, ...]:
         found = []
         for node, type_ in zip(document.literals, checked.literal_types, strict=True):
-            value = None if type_ is None else _coerced(node, type_)
+            value = None if type_ is None else coerced(node, type_)
             if value is Undefined:
                 # Another text of this shape was valid; this one's literal is not: say so as validation does.
                 self._judge.operation(document, checked.reach, lambda it: view.ruling(it.contract))
@@ -307,47 +296,3 @@ def _fixed(snapshot: Snapshot, ruling_of: RulingOf, reach: Reach) -> RulingOf:
 def _other_operations(document: Document) -> list[Any]:
     # Validation judges every operation of a document, so the slice must know what the others name, too.
     return [it for it in document.ast.definitions if it is not document.operation and hasattr(it, "operation")]
-
-
-def _merge(reach: Reach, other: Reach) -> None:
-    for name, fields in other.roots.items():
-        reach.roots.setdefault(name, set()).update(fields)
-    for id_, names in other.links.items():
-        reach.links.setdefault(id_, set()).update(names)
-    for id_, names in other.filters.items():
-        reach.filters.setdefault(id_, set()).update(names)
-    for id_, names in other.measured.items():
-        reach.measured.setdefault(id_, set()).update(names)
-    reach.totals.update(other.totals)
-    reach.forbidden.update(other.forbidden)
-
-
-def _literal_types(document: Document, slice_: Slice) -> tuple[GraphQLInputType | None, ...]:
-    if not document.literals:
-        return ()
-    info = TypeInfo(slice_.schema)
-    found = _LiteralTypes(info, document)
-    visit(document.ast, TypeInfoVisitor(info, found))
-    return tuple(found.types)
-
-
-class _LiteralTypes(Visitor):
-    """Notes the input type at every literal that was lifted, by its place."""
-
-    def __init__(self, info: TypeInfo, document: Document) -> None:
-        super().__init__()
-        self.types: list[GraphQLInputType | None] = [None] * len(document.literals)
-        self._info = info
-        self._index = document.literal_index
-
-    def enter(self, node: Any, *_: Any) -> None:
-        if (place := self._index.get(id(node))) is not None:
-            # Inside a list, the innermost type is that of its items already.
-            self.types[place] = self._info.get_parent_input_type() if isinstance(node, ListValueNode) else self._info.get_input_type()
-
-
-def _coerced(node: ValueNode, type_: GraphQLInputType) -> Any:
-    try:
-        return coerce_input_literal(node, type_)
-    except GraphQLError:
-        return Undefined

@@ -19,7 +19,7 @@ from gateway.caller import Caller
 from gateway.http.keys import ALGORITHMS, JwksKeys
 from gateway.http.refusals import RefusalError
 from gateway.http.tokens import DEMO_ISSUER
-from gateway.settings import AuthSettings
+from gateway.settings_sections import AuthSettings
 
 __all__ = ["Callers"]
 

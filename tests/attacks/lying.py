@@ -34,7 +34,7 @@ from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
 from gateway.engine.signals import Signals
 from gateway.exchange import Frame, Question
-from gateway.settings import Limits
+from gateway.settings_sections import Limits
 from gateway.slo.board import Board
 
 __all__ = ["LEVEL_0", "LEVEL_1", "STRING", "Answer", "Lying", "Mesh", "analyst", "contract", "page"]

@@ -25,7 +25,8 @@ from gateway.contracts_copy import ContractsCopy
 from gateway.exchange import Frame, Question, Reply
 from gateway.observe.metrics import Metrics
 from gateway.service import Service, build
-from gateway.settings import CacheSettings, ProductSettings, Settings
+from gateway.settings import Settings
+from gateway.settings_sections import CacheSettings, ProductSettings
 from tests.attacks.lying import Lying, page
 from tests.attacks.ticks import ticking
 from tests.bench.wide import WideMesh, contract_text, write

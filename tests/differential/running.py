@@ -22,7 +22,7 @@ from gateway.engine.explaining.cost import Tariff
 from gateway.engine.signals import Signals
 from gateway.exchange import Frame, Question
 from gateway.governance.views import View, Views
-from gateway.settings import Limits
+from gateway.settings_sections import Limits
 from gateway.slo.board import Board
 
 from ..conformance.serving import remote, serving

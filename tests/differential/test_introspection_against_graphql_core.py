@@ -35,7 +35,7 @@ from gateway.catalog.slices import Slices
 from gateway.catalog.snapshot import Snapshot, tolerant_snapshot_of
 from gateway.compiler.documents import read_document
 from gateway.governance.views import Views
-from gateway.settings import Limits
+from gateway.settings_sections import Limits
 from tests.bench.wide import contract_text
 from tests.differential.worlds import NOW, callers_of, world_of
 

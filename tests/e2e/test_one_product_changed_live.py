@@ -14,7 +14,7 @@ import pytest
 from contracts import parse_contract
 from contracts.model import Contract
 from gateway.catalog.snapshot import CatalogError
-from gateway.settings import ProductSettings
+from gateway.settings_sections import ProductSettings
 from tests.attacks.ticks import ticking
 from tests.conftest import within
 from tests.e2e.mesh_under_test import Mesh, bearer, mesh

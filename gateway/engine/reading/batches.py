@@ -21,6 +21,7 @@ from gateway.engine.reading.lists import full_order, read_list, verify_place
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.positions import PagePlace, after, unpack_keyset, unpack_page
 from gateway.engine.reading.pushdown import divide
+from gateway.engine.reading.walks import Walk
 from gateway.engine.tasks import in_turns, let_go
 
 __all__ = ["ahead", "read_batches"]
@@ -115,7 +116,7 @@ async def _ordered(pages: Pages, asked: Asked, wanted: Predicate, order: tuple[O
         values = unpack_keyset(asked.place, [pages.cells.tied_type(term.column) for term in order])
         wanted = conjunction(wanted, after(order, values))
     reading = _reading(pages, asked, wanted, order)
-    walk = pages.walk(reading.read, reading.columns)
+    walk = Walk(pages, reading.read, reading.columns)
     while (page := await walk.next()) is not None:
         fetched = Fetched([])
         fetched.take(page, pages.port)
@@ -133,7 +134,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> AsyncGenerat
     columns = reading.columns | (keyed if place.offset else frozenset())
     # The page that a cursor leads into must be as long as it was when the cursor was made.
     limit = min(max(reading.read.limit or 1, place.offset + 1), pages.port.capabilities.page_max)
-    walk = pages.walk(replace(reading.read, cursor=place.cursor, limit=limit), columns)
+    walk = Walk(pages, replace(reading.read, cursor=place.cursor, limit=limit), columns)
     while (page := await walk.next()) is not None:
         verify_place(place, page.rows, prints, pages.product)
         fetched = Fetched([])

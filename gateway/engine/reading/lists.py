@@ -21,6 +21,7 @@ from gateway.engine.reading.foremost import Foremost
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.positions import PagePlace, after, fingerprint, pack_keyset, pack_page, sort_key, unpack_keyset, unpack_page
 from gateway.engine.reading.pushdown import can_push, divide
+from gateway.engine.reading.walks import Walk, read_all, scan
 from gateway.engine.tasks import in_turns, let_go
 from gateway.errors import GatewayError
 
@@ -94,7 +95,7 @@ async def _pushed(pages: Pages, asked: Asked, beyond: Predicate, order: tuple[Or
         fetched.rows = pages.ruled(page.rows[: asked.first], fetched)
         await _let_go(page, pages)
     else:
-        fetched = await pages.all(read, columns, enough=asked.first + 1)
+        fetched = await read_all(pages, read, columns, enough=asked.first + 1)
         if not counts:
             fetched.count = None  # a count that nobody asked for is not to be believed
         fetched.has_next = len(fetched.rows) > asked.first
@@ -117,7 +118,7 @@ async def _scanned(pages: Pages, asked: Asked, wanted: Predicate, order: tuple[O
     def taken(scanned: Fetched) -> None:
         scanned.bad = foremost.among(scanned.bad)
 
-    fetched = await pages.scan(asked, wanted, pages.visible | cells.indices(term.column for term in order), take=take, taken=taken)
+    fetched = await scan(pages, asked, wanted, pages.visible | cells.indices(term.column for term in order), take=take, taken=taken)
     fetched.rows = foremost.rows()
     fetched.count = count if asked.counts else None
     fetched.has_next = len(fetched.rows) > asked.first
@@ -147,7 +148,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     fetched = Fetched([])
     unverified = place
     keeping = _Keeping(fetched, asked, passes, is_served, prints, pages.pin, place.offset)
-    walk = pages.walk(read, pages.visible | keyed | cells.indices(columns_of(left)))
+    walk = Walk(pages, read, pages.visible | keyed | cells.indices(columns_of(left)))
     while (page := await walk.next()) is not None:
         verify_place(unverified, page.rows, prints, pages.product)
         unverified = PagePlace()
@@ -223,7 +224,7 @@ async def _count(pages: Pages, asked: Asked, wanted: Predicate, fetched: Fetched
                 nonlocal count
                 count += len(rows)
 
-            scanned = await pages.scan(asked, wanted, frozenset(), take=take)
+            scanned = await scan(pages, asked, wanted, frozenset(), take=take)
             fetched.count = count
             fetched.metadata, fetched.port = scanned.metadata, scanned.port
     except GatewayError as error:

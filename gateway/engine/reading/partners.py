@@ -21,6 +21,7 @@ from gateway.engine.reading.lists import full_order
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.positions import after, pack_keyset, sort_key, unpack_keyset
 from gateway.engine.reading.pushdown import divide
+from gateway.engine.reading.walks import Walk, read_all, scan
 from gateway.engine.tasks import in_turns, together
 from gateway.errors import GatewayError
 
@@ -100,12 +101,12 @@ def _calls(pages: Pages, read: Read, columns: tuple[str, ...]) -> Sequence[Read]
 
 async def _each(pages: Pages, calls: Sequence[Read], needed: frozenset[int], must: frozenset[int]) -> list[Fetched]:
     if len(calls) == 1:
-        return [await pages.all(calls[0], needed, must=must)]
+        return [await read_all(pages, calls[0], needed, must=must)]
     gate = asyncio.Semaphore(_CALLS_AT_ONCE)
 
     async def one(call: Read) -> Fetched:
         async with gate:
-            return await pages.all(call, needed, must=must)
+            return await read_all(pages, call, needed, must=must)
 
     return await together([one(call) for call in calls])
 
@@ -115,7 +116,7 @@ async def _scanned(
 ) -> Fetched:
     if len(columns) == 1 and pages.port.capabilities.tests(columns[0], Operator.IN):
         wanted = conjunction(wanted, Compare(columns[0], Operator.IN, tuple(value for (value,) in keys)))
-    fetched = await pages.scan(asked, wanted, needed, must=pages.cells.indices(columns))
+    fetched = await scan(pages, asked, wanted, needed, must=pages.cells.indices(columns))
     among, read = await _among(pages, columns, keys), fetched.rows
     fetched.rows = []
     async for some in in_turns(read, _ROWS_AT_ONCE):
@@ -156,7 +157,7 @@ async def count_partners(pages: Pages, columns: tuple[str, ...], keys: Sequence[
     found: dict[Key, int] = {}
     parsers = [parser_of(pages.product.column_by_name[name].type) for name in columns]
     for call in calls_of(pages.port, read):
-        walk = pages.walk(call, frozenset())
+        walk = Walk(pages, call, frozenset())
         while (page := await walk.next()) is not None:
             for group in page.groups or ():
                 try:

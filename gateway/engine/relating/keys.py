@@ -20,9 +20,10 @@ from gateway.engine.asking.asked import Asked, Fetched
 from gateway.engine.asking.links import Key, Link, as_own_keys
 from gateway.engine.decoding.decode import Page
 from gateway.engine.reading.findings import Findings
-from gateway.engine.reading.pages import Pages, Walk
+from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.ports import Ports
 from gateway.engine.reading.pushdown import can_push
+from gateway.engine.reading.walks import Walk, scanned
 from gateway.errors import GatewayError
 
 __all__ = ["Keys", "forget", "keys_in"]
@@ -136,10 +137,10 @@ class Keys:
                 group_by=tuple(map(GroupBy, self._columns)),
                 limit=pages.port.capabilities.page_max,
             )
-            self._walk = pages.walk(read, frozenset())
+            self._walk = Walk(pages, read, frozenset())
             return
         key_columns = pages.cells.indices(self._columns)
-        self._walk, self._passes = pages.scanned(self.asked, wanted, key_columns, must=key_columns)
+        self._walk, self._passes = scanned(pages, self.asked, wanted, key_columns, must=key_columns)
 
     def _take(self, page: Page, pages: Pages) -> None:
         if self._parsers:

@@ -26,6 +26,7 @@ from gateway.engine.reading.choice import PARTS_OF, group_lacks
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import read_partners
 from gateway.engine.reading.pushdown import rename
+from gateway.engine.reading.walks import Walk, scan
 from gateway.engine.tasks import in_turns, let_go
 from gateway.engine.totals.reduce import fits, of_partial
 from gateway.engine.totals.related import OpenPartner, Related
@@ -170,7 +171,7 @@ async def _walked(pages: Pages, read: Read, grouping: Grouping, parents: Parents
     asked = set(parents.keys)
     seen: set[Key] = set()
     for call in calls_of(pages.port, read) if parents.keys else (read,):
-        walk = pages.walk(call, frozenset())
+        walk = Walk(pages, call, frozenset())
         while (page := await walk.next()) is not None:
             async for some in in_turns(page.groups or [], _GROUPS_AT_ONCE):
                 for group in some:
@@ -284,7 +285,7 @@ async def _from_rows(
             def taken(fetched: Fetched) -> None:
                 fetched.bad = {}
 
-            note(await pages.scan(grouping.asked, wanted, pages.visible, take=take, taken=taken, at_once=at_once))
+            note(await scan(pages, grouping.asked, wanted, pages.visible, take=take, taken=taken, at_once=at_once))
     except OverflowError:
         raise GatewayError("LIMIT_EXCEEDED", "An instant lies too near the ends of time to be cut in this time zone.") from None
     return table.groups

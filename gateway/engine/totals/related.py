@@ -20,6 +20,7 @@ from gateway.engine.reading.lists import full_order
 from gateway.engine.reading.pages import Pages
 from gateway.engine.reading.partners import read_partners, sorter
 from gateway.engine.reading.ports import Ports
+from gateway.engine.reading.walks import scan
 from gateway.engine.tasks import in_turns
 from gateway.engine.totals.reduce import of_repeated
 from gateway.engine.totals.table import States
@@ -136,7 +137,7 @@ async def _partners(ports: Ports, relation: Relation, keys: list[Key]) -> dict[K
 
 
 async def _scanned(pages: Pages, asked: Asked, columns: tuple[str, ...]) -> Fetched:
-    return await pages.scan(asked, pages.wanted(asked), pages.visible, must=pages.cells.indices(columns))
+    return await scan(pages, asked, pages.wanted(asked), pages.visible, must=pages.cells.indices(columns))
 
 
 def _cell(product: Product, name: str) -> Callable[[Any], Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contracts.model import Contract
 from domain_adapters.addresses import AddressPolicy
-from gateway.settings import AlertSettings
+from gateway.settings_sections import AlertSettings
 from gateway.slo.alerting.alert import Sink
 from gateway.slo.alerting.alertmanager import Alertmanager
 from gateway.slo.alerting.courier import Courier, Outcome

@@ -16,7 +16,8 @@ from gateway.contracts_copy import ContractsCopy
 from gateway.exchange import Frame, Question
 from gateway.observe.metrics import Metrics
 from gateway.service import Service, build
-from gateway.settings import CacheSettings, Settings
+from gateway.settings import Settings
+from gateway.settings_sections import CacheSettings
 from tests.bench.wide import WideMesh, contract_text, write
 
 SECRET = "a secret for tests, long enough to be one"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import DEMO_KEY, Settings, SettingsError, load
+from gateway.settings import DEMO_KEY, Settings, load
+from gateway.settings_source import SettingsError
 
 LONG = "x" * 32
 

@@ -27,7 +27,7 @@ from gateway.engine.budget import Bounds
 from gateway.engine.engine import Engine
 from gateway.engine.signals import Signals
 from gateway.exchange import Form, Frame, Question, Reply, Stream
-from gateway.settings import Limits
+from gateway.settings_sections import Limits
 from gateway.slo.board import Board
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)

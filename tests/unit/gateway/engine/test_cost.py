@@ -20,7 +20,7 @@ from gateway.engine.engine import Engine
 from gateway.engine.explaining.cost import Costs, Estimate, Tariff
 from gateway.engine.signals import Signals
 from gateway.exchange import Form, Frame, Question, Reply
-from gateway.settings import Limits
+from gateway.settings_sections import Limits
 from gateway.slo.board import Board
 from tests.differential.running import SECRET
 from tests.differential.shop import ANALYST, shop

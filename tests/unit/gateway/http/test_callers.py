@@ -20,7 +20,7 @@ from gateway.http.callers import Callers
 from gateway.http.keys import JwksKeys
 from gateway.http.refusals import RefusalError
 from gateway.http.tokens import DEMO_ISSUER, sign
-from gateway.settings import AuthSettings
+from gateway.settings_sections import AuthSettings
 from tests.unit.gateway.http.transports import Streaming
 
 KEY = "a shared key for tests only, of some length"

@@ -18,7 +18,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain_adapters.addresses import AddressPolicy
-from gateway.settings import AlertSettings, SettingsError, load
+from gateway.settings import load
+from gateway.settings_sections import AlertSettings
+from gateway.settings_source import SettingsError
 from gateway.slo.alerting.alert import Alert, SinkError
 from gateway.slo.alerting.alertmanager import Alertmanager
 from gateway.slo.alerting.alerts import secret_of, sinks_of
