@@ -33,6 +33,10 @@ def lacking(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+PATIENCE_S = 240.0
+"""How long a test waits for what must come, on however slow a machine; it says nothing of how soon that ought to be."""
+
+
 def within(seconds: float) -> float:
     """Give the time that something may take: as stated, and four times that while coverage is measured, which traces every line."""
     return seconds * (4.0 if sys.gettrace() is not None else 1.0)

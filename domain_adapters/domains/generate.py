@@ -73,11 +73,13 @@ class _Buyer:
 def ensure(folder: Path, sizes: Sizes | None = None, say: Callable[[str], None] = lambda line: None) -> Path:
     """Generate the data set unless the folder holds the same one already; ``say`` is told of progress.
 
-    Raises: OSError where the folder cannot be written.
+    Without ``sizes`` one of any size will do, so that a domain serves what its demo generated. Raises: OSError where the folder
+    cannot be written.
     """
     wanted = {"format": _FORMAT, **asdict(sizes or Sizes())}
-    with contextlib.suppress(OSError, ValueError):
-        if json.loads((folder / "data.json").read_text()) == wanted:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        held = json.loads((folder / "data.json").read_text())
+        if held == wanted or (sizes is None and held.get("format") == _FORMAT):
             return folder
     folder.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix="building-", dir=folder))

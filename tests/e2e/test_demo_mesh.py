@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from domain_adapters.domains.generate import Sizes, ensure
 from tests.conftest import needs
 from tests.e2e.demo_process import RunningDemo, running_demo
 
@@ -258,7 +259,7 @@ def test_explain_prints_plan_rulings_and_calls(demo: RunningDemo, tmp_path: Path
 
 
 def test_domains_die_one_by_one_and_each_costs_its_own_part_only(tmp_path: Path) -> None:
-    with running_demo(tmp_path) as demo:
+    with running_demo(ensure(tmp_path, Sizes(customers=5_000, orders=30_000))) as demo:
         token = demo.token("--role", "analyst", "--claim", "countries=DE,FR,NL")
         _, order, payment, customer = demo.ports
         demo.kill_domain(payment)

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from domain_adapters.domains.generate import Sizes, ensure
 from gateway.slo.alerting.webhook import signature
-from tests.conftest import within
+from tests.conftest import PATIENCE_S
 from tests.e2e.demo_process import RunningDemo, running_demo
 from tests.unit.gateway.http.served import served
 from tests.unit.gateway.slo.alerting.test_sinks import Inbox
@@ -21,7 +22,7 @@ from tests.unit.gateway.slo.alerting.test_sinks import Inbox
 pytestmark = pytest.mark.e2e
 SECRET = "a secret of tests that is long enough to be one"
 ORDERS = "{ order { ordersDaily(first: 1) %s { nodes { orderId } } } }"
-FRESH_ONLY = ORDERS % '@requireSlo(freshness: "20 seconds")'
+FRESH_ONLY = ORDERS % '@requireSlo(freshness: "14 seconds")'
 
 
 def freshness(demo: RunningDemo, token: str) -> str:
@@ -35,8 +36,8 @@ def switch_feed(demo: RunningDemo, *, running: bool) -> None:
     assert answer.json()["running"] is running
 
 
-def wait_for(fact: Callable[[], Any], *, seconds: float = 60.0) -> None:
-    deadline_s = time.monotonic() + within(seconds)
+def wait_for(fact: Callable[[], Any]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
     while not fact():
         assert time.monotonic() < deadline_s, "it did not come to that in time"
         time.sleep(0.1)
@@ -47,7 +48,7 @@ def test_a_stopped_feed_is_at_risk_then_breached_told_refused_where_demanded_and
 ) -> None:
     shutil.copytree("contracts/catalog", tmp_path / "catalog")
     contract = tmp_path / "catalog" / "order" / "orders-daily.yaml"
-    contract.write_text(contract.read_text().replace('freshness: "< 1 hour"', 'freshness: "< 20 seconds"'))
+    contract.write_text(contract.read_text().replace('freshness: "< 1 hour"', 'freshness: "< 14 seconds"'))
     inbox = Inbox()
 
     def told() -> list[str]:
@@ -58,11 +59,11 @@ def test_a_stopped_feed_is_at_risk_then_breached_told_refused_where_demanded_and
 
     with served(inbox.app) as hooks:
         monkeypatch.setenv("MESHGATE_CATALOG_DIR", str(tmp_path / "catalog"))
-        monkeypatch.setenv("MESHGATE_SLO__FRESHNESS_S", "2")
+        monkeypatch.setenv("MESHGATE_SLO__FRESHNESS_S", "0.5")
         monkeypatch.setenv("MESHGATE_ALERTS__WEBHOOK_URL", hooks)
         monkeypatch.setenv("MESHGATE_ALERTS__WEBHOOK_SECRET", "env:WEBHOOK_SECRET")
         monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
-        with running_demo(tmp_path / "data") as demo:
+        with running_demo(ensure(tmp_path / "data", Sizes(customers=400, orders=1_500))) as demo:
             analyst = demo.token("--role", "analyst", "--claim", "countries=DE,FR,NL")
             wait_for(lambda: freshness(demo, analyst) == "MET")
             wait_for(lambda: "errors" not in demo.ask(FRESH_ONLY, analyst).json())
@@ -86,7 +87,7 @@ def test_a_stopped_feed_is_at_risk_then_breached_told_refused_where_demanded_and
                 "freshness",
                 "order-team@company.com",
             )
-            assert extensions["figure"] > 20
+            assert extensions["figure"] > 14
             wait_for(lambda: told()[already:] == ["AT_RISK", "BREACHED"])
             _, headers, body = inbox.requests[-1]
             assert headers["mesh-signature"] == signature(SECRET.encode(), headers["mesh-timestamp"], body)

@@ -19,7 +19,7 @@ import pytest
 from contracts.load import load_contract
 from contracts.predicates import Compare, Operator
 from domain_adapters.addresses import AddressPolicy
-from domain_adapters.domains.generate import ensure
+from domain_adapters.domains.generate import Sizes, ensure
 from domain_adapters.domains.service import contract_file
 from domain_adapters.endpoint import Endpoint
 from domain_adapters.errors import PortCannotError
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def domains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Domain]]:
-    data = ensure(tmp_path_factory.mktemp("demo"))
+    data = ensure(tmp_path_factory.mktemp("demo"), Sizes(customers=2_000, orders=8_000))
     ports = {name: free_port() for name in PRODUCTS}
     started = {}
     for name, port in ports.items():

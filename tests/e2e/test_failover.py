@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import within
+from tests.conftest import PATIENCE_S
 from tests.e2e.mesh_under_test import Mesh, mesh
 from tests.e2e.test_domains import free_port
 
@@ -65,7 +65,7 @@ class Twins:
 
 
 async def listening(process: subprocess.Popen[bytes], url: str) -> None:
-    async with asyncio.timeout(within(60)), httpx.AsyncClient() as client:
+    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient() as client:
         while True:
             assert process.poll() is None
             try:

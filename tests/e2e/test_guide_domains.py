@@ -23,7 +23,7 @@ from domain_adapters.endpoint import Endpoint
 from domain_adapters.kinds import Surroundings, open_remote
 from domain_adapters.mirror import open_mirror
 from domain_adapters.port import Call, Read
-from tests.conftest import within
+from tests.conftest import PATIENCE_S
 from tests.e2e.domains.building import Domain, built_go, built_spring, running
 from tests.e2e.mesh_under_test import DEMO_KEY, POLICY, bearer
 
@@ -73,7 +73,7 @@ def gateway(folder: Path, orders: str, payments: str) -> Iterator[httpx.Client]:
         lines = (json.loads(line) for line in process.stderr)
         port = next(line["port"] for line in lines if line["event"] == "listening")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=bearer("analyst"), trust_env=False, timeout=30) as client:
-            until_s = time.monotonic() + within(60)
+            until_s = time.monotonic() + PATIENCE_S
             while client.get("/readyz").status_code != 200:
                 assert time.monotonic() < until_s
             yield client

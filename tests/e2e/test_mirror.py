@@ -20,7 +20,7 @@ import pytest
 from starlette.responses import Response
 
 from gateway.cli import main
-from tests.conftest import within
+from tests.conftest import PATIENCE_S
 from tests.unit.domain_adapters.origin import Origin, page_of
 from tests.unit.gateway.http.served import served
 
@@ -58,7 +58,7 @@ class Mirror:
 
     def totals(self) -> Any:
         """Ask for totals until there is a copy."""
-        until_s = time.monotonic() + within(60)
+        until_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < until_s:
             try:
                 answer = httpx.post(f"{self.url}/query", json=SUM, trust_env=False)
@@ -102,20 +102,20 @@ def test_a_mirror_killed_in_mid_walk_serves_the_last_complete_copy_when_it_is_ba
             assert first.totals() == {"size": 50, "rows": 50}
             as_of = httpx.get(f"{first.url}/slo", trust_env=False).json()["asOf"]
             with mirror(*arguments, cwd=tmp_path) as second:
-                assert "another process mirrors into" in second.process.communicate(timeout=within(60))[1]
+                assert "another process mirrors into" in second.process.communicate(timeout=PATIENCE_S)[1]
                 assert second.process.returncode == 1
             origin.rows = [thing(0, 2)]
-            assert reached.wait(within(60))
+            assert reached.wait(PATIENCE_S)
             assert first.totals() == {"size": 50, "rows": 50}
             first.process.send_signal(signal.SIGKILL)
-            first.process.wait(within(20))
+            first.process.wait(PATIENCE_S)
     with mirror(*arguments, cwd=tmp_path) as again:
         assert again.totals() == {"size": 50, "rows": 50}
         slo = httpx.get(f"{again.url}/slo", trust_env=False).json()
         assert as_of <= slo["asOf"] < slo["measuredAt"]
         assert slo["freshness"] == {"lastUpdateAt": "2026-11-01T00:00:00Z"}
         again.process.send_signal(signal.SIGTERM)
-        again.process.wait(within(20))
+        again.process.wait(PATIENCE_S)
     files = sorted(path.name for path in (tmp_path / "copies" / "test.things").iterdir())
     assert files in (["copy.duckdb", "lock"], ["copy.duckdb", "copy.duckdb.wal", "lock"])
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "copies").rglob("*")} == {0}
@@ -144,7 +144,7 @@ def test_a_mirror_killed_whenever_always_has_a_whole_copy(tmp_path: Path) -> Non
                     assert totals["rows"] == 2_000
                     assert totals["size"] % 2_000 == 0
                 running.process.send_signal(signal.SIGKILL)
-                running.process.wait(within(20))
+                running.process.wait(PATIENCE_S)
 
 
 def test_a_walk_needs_no_more_memory_however_many_rows_there_are(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import within
+from tests.conftest import PATIENCE_S
 from tests.e2e.mesh_under_test import Mesh, mesh
 from tests.unit.domain_adapters.crooked import CrookedServer, Visit
 
@@ -76,8 +76,8 @@ async def measured(folder: Path, **settings: str) -> AsyncIterator[tuple[Mesh, D
             yield found, domain
 
 
-async def until(fact: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    async with asyncio.timeout(within(seconds)):
+async def until(fact: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
         while not fact():
             await asyncio.sleep(0.01)
 
@@ -115,7 +115,7 @@ async def test_a_feed_that_stops_is_at_risk_then_breached_and_comes_back(tmp_pat
     async with measured(tmp_path) as (found, domain):
         seen = [(await found.post(QUERY % STATUSES)).headers["mesh-slo-status"]]
         domain.runs = False
-        async with asyncio.timeout(within(20)):
+        async with asyncio.timeout(PATIENCE_S):
             while seen[-1] != "BREACHED":
                 answer = await found.post(QUERY % STATUSES)
                 assert (

@@ -150,6 +150,30 @@ def test_data_is_generated_once_and_again_only_for_other_sizes(tmp_path: Path) -
     assert len(said) == 12
 
 
+def test_a_domain_serves_the_data_of_its_demo_whatever_their_size(tmp_path: Path) -> None:
+    ensure(tmp_path, SMALL)
+    held = everything(tmp_path)
+    said: list[str] = []
+    ensure(tmp_path, say=said.append)
+    assert not said
+    assert everything(tmp_path) == held
+
+
+@pytest.mark.parametrize("held", ["[]", "{}", "5", "no JSON", '{"format": 0}'])
+def test_data_of_another_format_are_generated_anew(tmp_path: Path, held: str) -> None:
+    (tmp_path / "data.json").write_text(held)
+    with pytest.raises(_BegunError):
+        ensure(tmp_path, say=_stop_at_once)
+
+
+class _BegunError(Exception):
+    pass
+
+
+def _stop_at_once(line: str) -> None:
+    raise _BegunError
+
+
 def test_an_interrupted_generation_leaves_no_half_data_set(tmp_path: Path) -> None:
     def stop(line: str) -> None:
         if line.startswith("generating payments"):
