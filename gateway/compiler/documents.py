@@ -31,10 +31,10 @@ from graphql import (
     VariableNode,
     Visitor,
     print_ast,
-    visit,
 )
 
 from gateway.compiler.limits import Limits, check_document, parse_document
+from gateway.compiler.visiting import walk
 from gateway.errors import GatewayError
 
 __all__ = ["Document", "read_document"]
@@ -194,7 +194,7 @@ class _Canon:
 def _repeated(ast: DocumentNode) -> frozenset[str]:
     """Name the response keys under which fields with arguments stand more than once: they may have to merge."""
     found = _Keys()
-    visit(ast, found)
+    walk(ast, found)
     return frozenset(key for key, count in found.times.items() if count > 1)
 
 

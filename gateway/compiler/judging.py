@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from graphql import GraphQLError, ValueNode, VariableDefinitionNode, validate
+from graphql import GraphQLError, ValueNode, VariableDefinitionNode
 from graphql.execution.values import get_variable_values
 
 from gateway.catalog.reach import Reach, RulingOf, StandingOf
@@ -19,6 +19,7 @@ from gateway.catalog.snapshot import Product, Snapshot
 from gateway.compiler.demands import RULES
 from gateway.compiler.documents import Document
 from gateway.compiler.meant import Meant
+from gateway.compiler.visiting import validate
 from gateway.errors import GatewayError, RefusedError
 
 __all__ = ["Judge", "UnexplainedError", "forbidden", "unfit_literal"]

@@ -31,6 +31,7 @@ from graphql.language import (
     ValueNode,
 )
 
+from gateway.compiler.visiting import untied
 from gateway.errors import GatewayError
 from gateway.settings_sections import Limits
 
@@ -43,7 +44,7 @@ def parse_document(text: str, limits: Limits) -> DocumentNode:
     if len(text) > limits.document_max_bytes or len(text.encode("utf-8", "surrogatepass")) > limits.document_max_bytes:
         raise _exceeded("document_max_bytes", limits.document_max_bytes, "bytes in the document")
     try:
-        return parse(text, max_tokens=limits.tokens_max)
+        return untied(parse(text, max_tokens=limits.tokens_max))
     except GraphQLSyntaxError as error:
         if f"more than {limits.tokens_max} tokens" in error.message:
             raise _exceeded("tokens_max", limits.tokens_max, "tokens in the document") from None

@@ -18,10 +18,10 @@ from graphql import (
     ValueNode,
     Visitor,
     coerce_input_literal,
-    visit,
 )
 
 from gateway.compiler.documents import Document
+from gateway.compiler.visiting import walk
 
 __all__ = ["coerced", "types_of"]
 
@@ -32,7 +32,7 @@ def types_of(document: Document, schema: GraphQLSchema) -> tuple[GraphQLInputTyp
         return ()
     info = TypeInfo(schema)
     found = _Types(info, document)
-    visit(document.ast, TypeInfoVisitor(info, found))
+    walk(document.ast, TypeInfoVisitor(info, found), found)
     return tuple(found.types)
 
 

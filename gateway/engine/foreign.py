@@ -26,6 +26,7 @@ from graphql import (
 
 from gateway.compiler.documents import Document
 from gateway.compiler.plan import ForeignPick
+from gateway.compiler.visiting import walk
 
 __all__ = ["answer_foreign"]
 
@@ -68,7 +69,7 @@ def _under(key: str, selections: SelectionSetNode, fragments: Mapping[str, Fragm
 
 def _reached(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> tuple[FragmentDefinitionNode, ...]:
     reached = _Spreads(fragments)
-    visit(selections, reached)
+    walk(selections, reached)
     return tuple(reached.found.values())
 
 
@@ -90,7 +91,7 @@ class _Spreads(Visitor):
 def _variables(*nodes: SelectionSetNode | FragmentDefinitionNode) -> set[str]:
     used = _Variables()
     for node in nodes:
-        visit(node, used)
+        walk(node, used)
     return used.names
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import signal
 import socket
 import sys
@@ -11,16 +10,13 @@ import sys
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.collector import collector
 from gateway.http.memory import keep_memory
 from gateway.http.protocol import protocol_of
 from gateway.observe import logs
 from gateway.settings import Settings
 
 __all__ = ["SWITCH_S", "ListenError", "listen", "serve"]
-
-# Rows are no business of the collector's; what compiling leaves behind is, in portions small enough to be no pause (the default of
-# 700 collects for nothing).
-_COLLECTOR_THRESHOLDS = (5_000, 10, 50)
 
 SWITCH_S = 0.001
 """How long what computes beside the loop keeps the interpreter, for every turn of the loop meanwhile; by default it is five times that."""
@@ -40,16 +36,6 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         what = f"cannot listen on {host}:{port} ({error.strerror})"
         raise ListenError(f"{what}; set http.host and http.port, or stop what listens there") from None
-
-
-def _quiet_collector() -> None:
-    """Leave what lives as long as the process out of collections, and collect what requests leave behind in larger portions.
-
-    What was made on the way and is garbage, a thousand objects of imports, stays with it: to find them in a wide mesh takes long.
-    """
-    gc.freeze()
-    gc.enable()
-    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
 
 
 def serve(application: ASGIApp, settings: Settings, listener: socket.socket) -> int:
@@ -73,7 +59,7 @@ def serve(application: ASGIApp, settings: Settings, listener: socket.socket) -> 
     host, port = listener.getsockname()[:2]
     logs.event("listening", host=host, port=port)
     keep_memory()
-    _quiet_collector()
+    collector.settle()
     sys.setswitchinterval(SWITCH_S)
     try:
         with contextlib.closing(listener):

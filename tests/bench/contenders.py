@@ -18,7 +18,7 @@ from tests.bench.load import ask, request_of
 from tests.bench.processes import Process, wait_until
 from tests.bench.workload import CURSORS, QUESTIONS, STEP, Row, Workload
 
-__all__ = ["CONTENDERS", "Contender", "free_port", "pseudonym_key", "rows_of"]
+__all__ = ["CONTENDERS", "Contender", "free_port", "headers_of", "pseudonym_key", "rows_of", "settings_of"]
 
 _HERE = Path(__file__).parent
 _KEY = "the-key-of-tokens-that-only-benchmarks-use"
@@ -61,7 +61,7 @@ class Contender:
         process = Process(self._command(folder, upstreams), core=core, log=folder / f"{self.name}.log", environment=environment)
         try:
             wait_until(self._is_ready, process)
-            self._prepare(QUESTIONS)
+            self.prepare(QUESTIONS)
         except BaseException:
             process.__exit__(None, None, None)
             raise
@@ -69,7 +69,7 @@ class Contender:
 
     def _command(self, folder: Path, upstreams: Mapping[str, int]) -> list[str]:
         if self.module is None:
-            return [sys.executable, "-m", "gateway.cli", "serve", "--config", str(_settings(folder, upstreams, self.port))]
+            return [sys.executable, "-m", "gateway.cli", "serve", "--config", str(settings_of(folder, upstreams, self.port))]
         served = ["--host=127.0.0.1", f"--port={self.port}", "--loop=uvloop", "--http=httptools", "--lifespan=on", "--ws=none"]
         return [sys.executable, "-m", "uvicorn", f"tests.bench.{self.module}:app", *served, "--no-access-log", "--log-level=warning"]
 
@@ -79,9 +79,10 @@ class Contender:
         with socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True
 
-    def _prepare(self, questions: Sequence[str]) -> None:
+    def prepare(self, questions: Sequence[str]) -> None:
+        """Prepare the requests, of a server that runs."""
         for question in questions:
-            headers = _headers(question) if self.module is None else {}
+            headers = headers_of(question) if self.module is None else {}
             cursors = _walked(self.port, headers) if self.module is None else [Workload(b"").cursor(it) for it in range(CURSORS)]
             text = self.text(question)
             bodies = [json.dumps({"operationName": question, "query": text, "variables": {"after": it}}).encode() for it in cursors]
@@ -112,22 +113,34 @@ CONTENDERS: dict[str, Callable[[], Contender]] = {
 """``f2-pooled`` runs only when asked for: it tells the gateway's own cost apart from its client's."""
 
 
-def _settings(folder: Path, upstreams: Mapping[str, int], port: int) -> Path:
+def settings_of(
+    folder: Path,
+    upstreams: Mapping[str, int],
+    port: int,
+    *,
+    catalog: Path = _HERE / "mesh/contracts",
+    shapes: Sequence[str] = (),
+    further: Sequence[str] = (),
+) -> Path:
+    """Write the measured gateway's settings. ``shapes``: products of another domain that are served as well."""
     placed = {"order/orders": "orders", "payment/payments": "payments", "customer/customers": "customers"}
+    placed |= {f"shape/{name}": name for name in shapes}
     lines = [
-        f"catalog_dir = {json.dumps(str(_HERE / 'mesh/contracts'))}",
+        f"catalog_dir = {json.dumps(str(catalog))}",
         f"policy_file = {json.dumps(str(_HERE / 'mesh/policy.yaml'))}",
         f'secret = "{_SECRET}"',
         *(f'products."{product}".endpoint = "http://127.0.0.1:{upstreams[name]}"' for product, name in placed.items()),
         f'[auth]\ndemo_key = "{_KEY}"',
         f"[http]\nport = {port}",
+        *further,
     ]
     file = folder / "meshgate.toml"
     file.write_text("\n".join(lines) + "\n")
     return file
 
 
-def _headers(question: str) -> dict[str, str]:
+def headers_of(question: str) -> dict[str, str]:
+    """Give the headers of the caller who asks a question."""
     role = "analyst" if question == "Q5" else "reader"
     token = sign([role], {}, purposes=[], domain=None, key=_KEY, lifetime_s=6 * 3_600)
     return {"authorization": f"Bearer {token}"}

@@ -1,7 +1,8 @@
 """The gateway with its pauses watched: ``python -m tests.bench.watched SETTINGS FILE`` serves, and writes to FILE what held it up.
 
 ``held_ms``: the most processor time that the loop took between two turns of a task that does nothing (other processes do not count);
-``collector_ms``: the longest run of the garbage collector; ``collections``: how many there were. All since FILE was last taken away.
+``collector_ms``: the longest run of the garbage collector, ``generation_0_ms`` and so on in each generation; ``collections``: how many
+there were. All since FILE was last taken away.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Pauses:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._began_s = self._held_s = self._collector_s = 0.0
+        self._began_s = self._held_s = 0.0
+        self._collector_s = [0.0, 0.0, 0.0]
         self._collections = 0
 
     async def run(self) -> None:
@@ -48,16 +50,19 @@ class Pauses:
 
     def _write(self) -> None:
         if not self._file.exists():
-            self._held_s = self._collector_s = 0.0
+            self._held_s = 0.0
+            self._collector_s = [0.0, 0.0, 0.0]
             self._collections = 0
-        found = {"held_ms": 1e3 * self._held_s, "collector_ms": 1e3 * self._collector_s, "collections": self._collections}
+        found = {"held_ms": 1e3 * self._held_s, "collector_ms": 1e3 * max(self._collector_s), "collections": self._collections}
+        found |= {f"generation_{number}_ms": 1e3 * longest_s for number, longest_s in enumerate(self._collector_s)}
         self._file.write_text(json.dumps(found))
 
-    def _collected(self, phase: str, _info: dict[str, int]) -> None:
+    def _collected(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
             self._began_s = time.thread_time()
         else:
-            self._collector_s = max(self._collector_s, time.thread_time() - self._began_s)
+            generation = info["generation"]
+            self._collector_s[generation] = max(self._collector_s[generation], time.thread_time() - self._began_s)
             self._collections += 1
 
 

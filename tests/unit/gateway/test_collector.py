@@ -1,0 +1,91 @@
+"""What is kept is not looked at again and again, and what refers to itself does not stay for ever."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from gateway import collector as module
+from gateway.collector import THRESHOLDS, Collector
+
+
+class _Node:
+    def __init__(self) -> None:
+        self.other: _Node | None = None
+
+
+def _ring() -> tuple[_Node, weakref.ref[_Node]]:
+    one, other = _Node(), _Node()
+    one.other, other.other = other, one
+    return one, weakref.ref(one)
+
+
+@pytest.fixture
+def settled() -> Iterator[Collector]:
+    before, was_on = gc.get_threshold(), gc.isenabled()
+    made = Collector()
+    made.settle()
+    yield made
+    gc.callbacks.remove(made._collected)
+    gc.set_threshold(*before)
+    gc.unfreeze()
+    if not was_on:
+        gc.disable()
+
+
+def _turn_over(kept: list[list[int]]) -> None:
+    """Make objects that live, until the oldest generation was looked through."""
+    before = gc.get_stats()[2]["collections"]
+    while gc.get_stats()[2]["collections"] == before:
+        kept.append([])
+
+
+def test_what_survives_is_put_aside_so_that_the_oldest_generation_stays_small(settled: Collector) -> None:
+    kept: list[list[int]] = []
+    aside = gc.get_freeze_count()
+    for _ in range(5):
+        _turn_over(kept)
+        assert len(gc.get_objects(generation=2)) < 10 * THRESHOLDS[0]
+    assert len(kept) > 4 * THRESHOLDS[0]
+    assert gc.get_freeze_count() >= aside + len(kept) - 10 * THRESHOLDS[0]
+
+
+def test_what_was_put_aside_goes_with_its_last_reference(settled: Collector) -> None:
+    kept: list[list[int]] = []
+    thing = _Node()
+    seen = weakref.ref(thing)
+    _turn_over(kept)
+    assert not any(it is thing for it in gc.get_objects())
+    del thing
+    assert seen() is None
+
+
+def test_garbage_that_was_put_aside_is_found_once_much_is_there(settled: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROWTH_MAX", 20_000)
+    kept: list[list[int]] = []
+    one, seen = _ring()
+    _turn_over(kept)
+    del one
+    assert not settled.relieve(), "little was put aside"
+    gc.collect()
+    assert seen() is not None
+    while len(kept) < 30_000:
+        _turn_over(kept)
+    assert settled.relieve()
+    assert seen() is None
+    assert settled.relieved == 1
+    assert not settled.relieve(), "what lives is the new measure"
+
+
+def test_what_came_and_went_is_no_reason_to_look_at_everything(settled: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROWTH_MAX", 20_000)
+    kept: list[list[int]] = []
+    for _ in range(3):
+        while len(kept) < 15_000:
+            _turn_over(kept)
+        kept.clear()
+    assert not settled.relieve()
+    assert settled.relieved == 0
