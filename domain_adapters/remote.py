@@ -45,8 +45,10 @@ class RemotePort:
         breaker: Breaker | None = None,
     ) -> None:
         names = zip(contract.output_ports, contract.port_names, strict=True)
-        self._name = next((name for it, name in names if it is output), output.name or output.type)
-        self._serves = frozenset(output.serves)
+        self.name = next((name for it, name in names if it is output), output.name or output.type)
+        """What the contract calls the port (`Contract.port_names`)."""
+        self.serves: frozenset[Use] = frozenset(output.serves)
+        """The uses that the contract restricts it to, empty for all."""
         self._path = endpoint.path_of(output.path)
         self._auth = endpoint.auth
         self._client = client
@@ -55,28 +57,11 @@ class RemotePort:
         self._spelling0 = spelling_of(contract, output)
         self._spelling1 = {field.name: field.name for field in contract.fields}
         self._fixed_level = endpoint.level if endpoint.level is not None else output.level
-        self._learnt: Capabilities | None = self._dialect.capabilities if self._fixed_level == 0 else None
-        self._probing = asyncio.Lock()
-
-    @property
-    def name(self) -> str:
-        """What the contract calls the port (`Contract.port_names`)."""
-        return self._name
-
-    @property
-    def serves(self) -> frozenset[Use]:
-        """The uses that the contract restricts it to, empty for all."""
-        return self._serves
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the last good probe said; level 0 as the contract spells it until then."""
-        return self._learnt or self._dialect.capabilities
-
-    @property
-    def probed(self) -> bool:
+        self.probed = self._fixed_level == 0
         """Whether the level is known; until then `capabilities` and `split` say the least that the contract promises."""
-        return self._learnt is not None
+        self.capabilities: Capabilities = self._dialect.capabilities
+        """What the last good probe said; level 0 as the contract spells it until then."""
+        self._probing = asyncio.Lock()
 
     @property
     def spelling(self) -> dict[str, str]:
@@ -94,7 +79,7 @@ class RemotePort:
 
     async def read(self, read: Read, call: Call) -> bytes:
         """Answer one page. Raises: `PortError` of every kind."""
-        if self._learnt is None:
+        if not self.probed:
             await self.probe(call)
         if self.capabilities.level == 0:
             target = self._dialect.target(read)
@@ -118,9 +103,10 @@ class RemotePort:
             if self._fixed_level == 0:
                 return self.capabilities
             try:
-                self._learnt = await self._asked(call)
+                self.capabilities = await self._asked(call)
+                self.probed = True
             except PortError:
-                if self._learnt is None:
+                if not self.probed:
                     raise
             return self.capabilities
 
@@ -138,7 +124,7 @@ class RemotePort:
             return self._dialect.capabilities
         except PortBrokenPromiseError as broken:
             # Some frameworks answer every path with a page of their own; that is no level 1.
-            if self._fixed_level == 1 or self._learnt is not None or broken.reason not in {"not_json", "bad_capabilities"}:
+            if self._fixed_level == 1 or self.probed or broken.reason not in {"not_json", "bad_capabilities"}:
                 raise
             return self._dialect.capabilities
         return found if found.level == 1 else self._dialect.capabilities

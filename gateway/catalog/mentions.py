@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from graphql import (
     EnumValueNode,
     FieldNode,
@@ -33,8 +34,7 @@ _NESTED = (dict, list)
 _PATHS = (list, str)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """Names in a value, each with those inside it, sorted: of variables that hold objects, then of relationships."""
 
     names: tuple[tuple[str, Trace], ...] = ()

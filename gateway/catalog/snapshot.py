@@ -93,10 +93,12 @@ class Product:
     """Column -> its place in the contract, which its attribute in row structs is named by."""
     relation_by_name: Mapping[str, Relation] = field(default_factory=dict)
 
-    @property
-    def primary_key(self) -> tuple[str, ...]:
-        """The contract's primary key columns."""
-        return self.contract.primary_key
+    primary_key: tuple[str, ...] = field(init=False)
+    """The contract's primary key columns."""
+
+    def __post_init__(self) -> None:
+        # Asked for with every read, unlike the contract's other members.
+        object.__setattr__(self, "primary_key", self.contract.primary_key)
 
     def is_unique_by(self, columns: Collection[str]) -> bool:
         """Whether rows that are alike in these columns are one row, or none that could be put in an order."""

@@ -177,8 +177,10 @@ class Operations:
             return {}
         given = raw or {}
         checked = prepared.checked
-        if any(type(value) in _NESTED for value in given.values()):
-            check_variables(dict(given), self._limits)
+        for value in given.values():
+            if type(value) in _NESTED:
+                check_variables(dict(given), self._limits)
+                break
         try:
             return checked.coerce(given)
         except GiveUpError:

@@ -48,5 +48,7 @@ class Case:
 
     def read_products(self) -> list[str]:
         """Name the products that this will read."""
+        if not self.demanded.nulled:
+            return list(self.executable.rulings)
         dropped = {id_ for id_, _ in self.executable.products} - {id_ for id_, _ in without(self.executable.products, self.demanded)}
         return [id_ for id_ in self.executable.rulings if id_ not in dropped]

@@ -9,7 +9,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -191,12 +191,23 @@ class Engine:
         """Do all that goes before the first read: compile, rule, bind, tell, hold against demands and cost."""
         now = self._clock()
         view = self._views.of(frame.caller, now)
-        prepared, variables, executable = await self._compiled(question, frame, view)
+        is_large = _is_large(question.variables)
+        try:
+            if is_large or (len(question.query) > _LARGE_CHARACTERS and not self._is_known(question, frame, view)):
+                raise UnexplainedError
+            prepared, variables, executable = self._compile(question, frame, view, explains=False)
+        except UnexplainedError:
+            # A large document takes long to judge, so do large variables, and to say what is wrong; the loop goes on with others meanwhile.
+            prepared, variables, executable = await self._apart(frame, self._compile, question, frame, view)
         flat = flat_list(executable) if streams else None
         rules = self._bound_rules(executable, frame.caller)
         values = Values(variables, prepared.literals)
-        binding = partial(bind, executable, values, bounds, decision=view.digest, rules=rules, long_as_text=frame.long_as_text)
-        bound = await self._apart(frame, binding) if _is_large(question.variables) else binding()
+        long_as_text = frame.long_as_text
+        if is_large:
+            binding = partial(bind, executable, values, bounds, decision=view.digest, rules=rules, long_as_text=long_as_text)
+            bound = await self._apart(frame, binding)
+        else:
+            bound = bind(executable, values, bounds, decision=view.digest, rules=rules, long_as_text=long_as_text)
         if executable.lifted:
             for product, columns in disclosed(executable, bound).items():
                 self.signals.disclosed(product, columns, frame.request_id)
@@ -210,15 +221,8 @@ class Engine:
         case.cost, case.rows = self._costs.checked(executable, bound, rules, streams=streams)
         return case
 
-    async def _compiled(self, question: Question, frame: Frame, view: View) -> tuple[Prepared, dict[str, Any], Executable]:
-        is_short = len(question.query) <= _LARGE_CHARACTERS
-        if not _is_large(question.variables) and (
-            is_short or self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text)
-        ):
-            with suppress(UnexplainedError):
-                return self._compile(question, frame, view, explains=False)
-        # A large document takes long to judge, so do large variables, and to say what is wrong; the loop goes on with others meanwhile.
-        return await self._apart(frame, self._compile, question, frame, view)
+    def _is_known(self, question: Question, frame: Frame, view: View) -> bool:
+        return self._operations.find(question.query, question.operation_name, view, long_as_text=frame.long_as_text) is not None
 
     async def _apart(self, frame: Frame, work: Callable[..., _T], *given: Any) -> _T:
         async with asyncio.timeout_at(frame.deadline_s):

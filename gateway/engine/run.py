@@ -7,8 +7,10 @@ depend on the operation alone, but for chunking.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import structs
 
 from contracts.model import Use
 from contracts.predicates import Predicate
@@ -76,13 +78,14 @@ class Run:
     async def data(self) -> Any:
         """Run everything and return the object to encode as ``data``."""
         members, steps = self.executable.members, self.executable.reads
-        self.findings.errors += [error.entry() for error in self.demanded.errors]
+        for error in self.demanded.errors:
+            self.findings.errors.append(error.entry())
         results = iter(await together([self._root(step) for step in steps])) if steps else iter(())
         values: list[Any] = []
         for member in members:
             match member:
                 case DomainSteps():
-                    values.append(member.output(*(it if isinstance(it, str) else next(results) for it in member.members)))
+                    values.append(member.output(*[it if isinstance(it, str) else next(results) for it in member.members]))
                 case ForeignPick():
                     values.append(await self.foreign(member))
                 case _:
@@ -131,7 +134,7 @@ class Run:
             known = await self.semijoins.partly(step, asked)
             if known.open:
                 return await sifted(step, asked, self.semijoins, known)
-            asked = replace(asked, where=known.rest)
+            asked = structs.replace(asked, where=known.rest)
         return await ports.do(Use.LIST, read_list, asked)
 
     async def asked(self, step: ConnectionStep, bound: Bound) -> Asked:
@@ -155,9 +158,9 @@ class Run:
         """Shape rows once per selection over them, their partners first."""
         if fetched.bad:
             await self.findings.bad_cells(shapes, rows, fetched, locate)
-        if not any(shape.children for shape in shapes):
-            return [await self._shape(shape, rows, ()) for shape in shapes]
         asks = [self._child(child, rows, place) for shape, place in zip(shapes, locate, strict=True) for child in shape.children]
+        if not asks:
+            return [await self._shape(shape, rows, ()) for shape in shapes]
         found = await together(asks)
         partners = iter(found)
         shaped = [await self._shape(shape, rows, [next(partners) for _ in shape.children]) for shape in shapes]
@@ -291,7 +294,7 @@ class Run:
         known = await self.semijoins.partly(step, asked, of)
         if known.open:
             return await sifted_each(step, asked, self.semijoins, known, parents=of, order=order, read=read)
-        return await read(replace(asked, where=known.rest))
+        return await read(structs.replace(asked, where=known.rest))
 
     def _opened(self, bound: Bound, parents: Parents) -> Asked:
         if bound.after is None:
@@ -369,7 +372,7 @@ def _nested(shape: RowShape, step: ConnectionStep, portions: Portions, parents: 
 
 
 async def _let_go(fetched: Fetched, shapes: Sequence[RowShape]) -> None:
-    if len(fetched.rows) * sum(shape.weight for shape in shapes) > CELLS_ENCODED:
+    if len(fetched.rows) * sum([shape.weight for shape in shapes]) > CELLS_ENCODED:
         await let_go(fetched.rows)
 
 

@@ -46,9 +46,7 @@ class Metrics:
         )
         self._read_times = Times("meshgate_upstream_read_seconds", "Time of an upstream read.", ("product",), _READS, registry)
         self._compiles = prometheus.Histogram("meshgate_compile_seconds", "Time to compile.", buckets=_LATENCIES, registry=registry)
-        self._executables = prometheus.Counter("meshgate_executables", "Look-ups of compiled operations.", ["outcome"], registry=registry)
-        self._hits = self._executables.labels("hit")
-        self._misses = self._executables.labels("miss")
+        self._executables = Counts("meshgate_executables", "Look-ups of compiled operations.", ("outcome",), registry)
         self._events = prometheus.Counter(
             "data_product_availability_events",
             "Probes and calls that count for availability.",
@@ -99,7 +97,7 @@ class Metrics:
 
     def executable(self, *, hit: bool) -> None:
         """Count a look-up of a compiled operation."""
-        (self._hits if hit else self._misses).inc()
+        self._executables.add("hit" if hit else "miss")
 
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """Show a number that is asked for when the metrics are read: ages, sizes of caches."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,8 +15,7 @@ from gateway.errors import GatewayError
 __all__ = ["Asked", "Fetched"]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A bound question for one list. ``order``: the caller's own terms; ``place``: an opened cursor, None for the first page."""
 
     where: Predicate = TRUE

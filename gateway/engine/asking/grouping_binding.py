@@ -12,6 +12,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+from msgspec import structs
+
 from contracts.fields import Field, FieldType, Kind, Scalar
 from contracts.predicates import TRUE, Not, Predicate, conjunction, disjunction
 from domain_adapters.algebra import aggregate_type, truncations_of
@@ -55,7 +57,7 @@ def bind_totals(
     if where is not None:
         named |= where_columns(step.product, where)
         check_usable(step.product, where_columns(step.product, where), step.unusable)
-        asked = replace(asked, where=conjunction(asked.where, where_predicate(step.product, where, step.links)))
+        asked = structs.replace(asked, where=conjunction(asked.where, where_predicate(step.product, where, step.links)))
     having = binding.having(given.get("having"))
     order = binding.order(given.get("orderBy"))
     write = binding.writer()
@@ -67,7 +69,7 @@ def bind_totals(
     if first > bounds.rows_max:
         raise GatewayError("LIMIT_EXCEEDED", f"first of {'.'.join(step.path)} is over {bounds.rows_max}.", hint="Page with after.")
     found = Grouping(
-        replace(asked, order=(), place=None),
+        structs.replace(asked, order=(), place=None),
         write,
         by=binding.by,
         measures=tuple(binding.measures),

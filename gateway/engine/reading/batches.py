@@ -99,7 +99,7 @@ async def _paged(pages: Pages, asked: Asked) -> Fetched:
             f"stream more than {pages.budget.bounds.rows_max} rows in order, because {why}",
             "Leave orderBy out or ask for fewer rows" if asked.order else "Ask for fewer rows",
         )
-    return await read_list(pages, replace(asked, counts=False, places=False))
+    return await read_list(pages, structs.replace(asked, counts=False, places=False))
 
 
 @dataclass(slots=True)

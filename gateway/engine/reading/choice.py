@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from msgspec import structs
+
 from contracts.model import Use
 from contracts.predicates import FALSE, TRUE, And, Compare, Operator, Predicate, conjunction
 from domain_adapters.breaker import Circuit
@@ -137,7 +139,7 @@ def settled(asked: Asked, product: Product, able: Capabilities, *, sorts: bool) 
     decided = sorts if asked.place is None else is_keyset(asked.place)
     if asked.order or able.order_by or not decided or not product.primary_key:
         return asked
-    return replace(asked, order=tuple(map(Order, product.primary_key)))
+    return structs.replace(asked, order=tuple(map(Order, product.primary_key)))
 
 
 # -- what a port lacks ---------------------------------------------------------------------------------------------------------

@@ -82,6 +82,8 @@ class Findings:
 
         What failed below something that failed as a whole, and is null, is not told: it may or may not have come so far.
         """
+        if not self.errors and not self._bad:
+            return
         failed = {tuple(error["path"]) for error in self.errors if error.get("path")}
         told = [*self.errors, *sorted(self._bad, key=_place)[:_BAD_CELLS_SHOWN]]
         self.errors[:] = sorted((error for error in told if not _is_below(error, failed)), key=_place)

@@ -146,12 +146,14 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     limit = capabilities.page_max if passes else min(place.offset + asked.first, capabilities.page_max)
     read = Read(where=_where(pushed), since=pages.since(asked), limit=max(limit, 1), cursor=place.cursor)
     fetched = Fetched([])
-    unverified = place
     keeping = _Keeping(fetched, asked, passes, is_served, prints, pages.pin, place.offset)
-    walk = Walk(pages, read, pages.visible | keyed | cells.indices(columns_of(left)))
+    columns = pages.visible | keyed
+    walk = Walk(pages, read, columns if left is TRUE else columns | cells.indices(columns_of(left)))
+    is_first = True
     while (page := await walk.next()) is not None:
-        verify_place(unverified, page.rows, prints, pages.product)
-        unverified = PagePlace()
+        if is_first and place.offset:
+            verify_place(place, page.rows, prints, pages.product)
+        is_first = False
         fetched.take(page, pages.port)
         if passes is None and is_served is None and not asked.places:
             # Every row is one of the list.

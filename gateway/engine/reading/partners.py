@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from msgspec import structs
+
 from contracts.predicates import FALSE, TRUE, Compare, Operator, Predicate, columns_of, conjunction
 from domain_adapters.port import Aggregate, GroupBy, Keys, Order, Read, calls_of
 from domain_adapters.values import parser_of
@@ -197,4 +199,4 @@ def beyond(pages: Pages, asked: Asked, order: tuple[Order, ...], place: bytes) -
     if pages.cells.ties:
         raise pages.cannot("page partners whose primary key is masked", "Ask for all of them at once")
     values = unpack_keyset(place, [pages.cells.tied_type(term.column) for term in order])
-    return replace(asked, where=conjunction(asked.where, after(order, values)))
+    return structs.replace(asked, where=conjunction(asked.where, after(order, values)))

@@ -7,9 +7,11 @@ when the rule is pushed down to it: the rows and their number must be the same.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
+
+from msgspec import structs
 
 from contracts.model import Contract
 from contracts.policy import MeshPolicy
@@ -84,7 +86,7 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
         asked, rows = sample.under(rule)
         expected = list(map(key, rows))
         try:
-            found = await read_list(sample.pages, replace(asked, first=_SAMPLE_ROWS, counts=True))
+            found = await read_list(sample.pages, structs.replace(asked, first=_SAMPLE_ROWS, counts=True))
         except GatewayError as error:
             if error.code.name == "PORT_CANNOT":
                 return False

@@ -104,6 +104,7 @@ class Walk:
         "_has_begun",
         "_is_over",
         "_keys",
+        "_last",
         "_must",
         "_next",
         "_pages",
@@ -123,6 +124,7 @@ class Walk:
         self._keys = pages.product.primary_key if pages.port.capabilities.level == 0 else ()
         self._columns = columns | pages.cells.indices(self._keys)
         self._ends: set[tuple[Any, ...]] = set()
+        self._last: tuple[int, Any, Any] | None = None
         self._must = must
         self._next = self.at = read.cursor
         self._seen: set[str | None] = {read.cursor}
@@ -161,14 +163,21 @@ class Walk:
         return page
 
     def _go_on(self, page: Page, cursor: str) -> None:
-        if self._keys and page.rows:
-            keys = [self._pages.cells.of(name) for name in self._keys]
-            ends = (len(page.rows), *(key(page.rows[at]) for at in (0, -1) for key in keys))
-            if None not in ends and ends in self._ends:
-                raise self._pages.invalid("a page that repeats")
-            self._ends.add(ends)
+        if self._keys and (rows := page.rows):
+            if self._last is not None:
+                self._ends.add(self._spelt(self._last))
+                ends = self._spelt((len(rows), rows[0], rows[-1]))
+                if None not in ends and ends in self._ends:
+                    raise self._pages.invalid("a page that repeats")
+            # Most walks end with their first page, and need no more of it.
+            self._last = len(rows), rows[0], rows[-1]
         self._empty = 0 if page.rows or page.dropped or page.groups else self._empty + 1
         self._next = cursor
+
+    def _spelt(self, ends: tuple[int, Any, Any]) -> tuple[Any, ...]:
+        size, first, last = ends
+        keys = [self._pages.cells.of(name) for name in self._keys]
+        return (size, *[key(first) for key in keys], *[key(last) for key in keys])
 
     def _check(self) -> None:
         # What leads nowhere is found out by those who go there.

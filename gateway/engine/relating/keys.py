@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from contracts.model import Use
 from contracts.predicates import FALSE, TRUE, Predicate
@@ -75,7 +76,7 @@ class Keys:
     )
 
     def __init__(self, ports: Ports, columns: tuple[str, ...], asked: Asked, findings: Findings) -> None:
-        self.asked = replace(asked, order=(), place=None, counts=False)
+        self.asked = structs.replace(asked, order=(), place=None, counts=False)
         self.found: dict[Key, None] = {}
         self.is_over = self.is_whole = False
         self.refusal: GatewayError | None = None

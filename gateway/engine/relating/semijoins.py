@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from contracts.model import Use
 from contracts.predicates import Predicate
 from gateway.catalog.snapshot import Product
@@ -80,10 +82,10 @@ class Semijoins:
         """
         known = await self.partly(step, asked, parents)
         if not known.open:
-            return replace(asked, where=known.rest)
+            return structs.replace(asked, where=known.rest)
         place = ("by heart", step.product.id, asked.where, asked.since, parents)
         where: Predicate = await self._once(place, lambda: self._wholly(step, asked, known, parents))
-        return replace(asked, where=where)
+        return structs.replace(asked, where=where)
 
     def refusal_of(self, known: Partly) -> GatewayError:
         """Say why a condition with open links cannot be told to a port."""
@@ -122,7 +124,7 @@ class Semijoins:
         refused: dict[Link, GatewayError] = {}
         for link, inner in zip(links, begun, strict=True):
             if link not in found:
-                rest = replace(asked, where=weakened(asked.where, found))
+                rest = structs.replace(asked, where=weakened(asked.where, found))
                 try:
                     found[link] = await self._met(step, rest, link, inner, parents)
                 except GatewayError as error:
@@ -201,7 +203,7 @@ class Semijoins:
     async def _wholly(self, step: Step, asked: Asked, known: Partly, parents: Parents) -> Predicate:
         found: dict[Link, Collection[Key]] = dict(known.found)
         for link in known.open:
-            rest = replace(asked, where=weakened(asked.where, found))
+            rest = structs.replace(asked, where=weakened(asked.where, found))
             found[link] = await self._learnt(step, rest, link, parents)
         return filled(asked.where, found)
 

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from msgspec import structs
+
 from contracts.model import Use
 from domain_adapters.port import Order
 from gateway.compiler.executable import ConnectionStep
@@ -96,7 +98,7 @@ async def _page(step: ConnectionStep, asked: Asked, semijoins: Semijoins, known:
     found = Fetched([], has_previous=asked.place is not None)
     # Most pages are found soon; the further one has to look, the more is read at once.
     size = max(_ROWS_AT_FIRST, asked.first + 1)
-    question = replace(asked, where=known.rest, first=min(size, _ROWS_AT_ONCE), counts=False, places=True)
+    question = structs.replace(asked, where=known.rest, first=min(size, _ROWS_AT_ONCE), counts=False, places=True)
     scanned = 0
     while True:
         page = await ports.do(Use.LIST, read_list, question)
@@ -118,7 +120,7 @@ async def _page(step: ConnectionStep, asked: Asked, semijoins: Semijoins, known:
                 found.places.append(place)
         if not page.has_next:
             return found
-        question = replace(question, place=page.places[-1], first=min(2 * question.first, _ROWS_AT_ONCE))
+        question = structs.replace(question, place=page.places[-1], first=min(2 * question.first, _ROWS_AT_ONCE))
 
 
 async def _of_each(
@@ -134,7 +136,7 @@ async def _of_each(
     """Read more rows of each parent's list than are asked for, if there are."""
     columns, keys = parents
     ports = semijoins.open(replace(step, columns=step.columns | known.columns(step.product)))
-    question = replace(asked, where=known.rest)
+    question = structs.replace(asked, where=known.rest)
     lookup_of = lookup_reader(step.target)
     found = Fetched([], limited=True)
     missing, per_key, scanned = list(keys), max(_PER_KEY_AT_FIRST, asked.first + 1), 0
