@@ -13,6 +13,7 @@ Messages never quote a value from an answer: they may reach a log that fewer peo
 from __future__ import annotations
 
 __all__ = [
+    "NoRoomError",
     "PortBrokenPromiseError",
     "PortCannotError",
     "PortError",
@@ -39,6 +40,13 @@ class PortError(Exception):
 
 class PortUnavailableError(PortError):
     """Nobody answered in time, or the answer was to come back later."""
+
+
+class NoRoomError(PortError):
+    """The bytes that all ports together may hold in this process are used up. It is ours, and says nothing about the port."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no room for more bytes in this process", reason="no_room")
 
 
 class PortRefusedError(PortError):

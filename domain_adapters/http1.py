@@ -1,18 +1,20 @@
 """One HTTP/1.1 connection: a request's bytes go out, one bounded answer comes back.
 
-Rejects what is not HTTP, heads and trailers above 64 KiB, bodies above the call's limit, protocol upgrades, and bytes that
-nobody asked for; touches one socket. Follows nothing and decompresses nothing (`transport` does, in steps).
+Rejects what is not HTTP, heads and trailers above 64 KiB, bodies above the call's limit or what the process has room for, protocol
+upgrades, and bytes that nobody asked for; touches one socket. Follows nothing and decompresses nothing (`transport` does, in steps).
 """
 
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from typing import cast
 
 import httptools
 import msgspec
 
-from domain_adapters.errors import PortBrokenPromiseError, PortError, PortUnavailableError
+from domain_adapters.allowance import UNCOUNTED_BYTES, Allowance, Share
+from domain_adapters.errors import NoRoomError, PortBrokenPromiseError, PortError, PortUnavailableError
 
 __all__ = ["Connection", "RawAnswer"]
 
@@ -35,7 +37,11 @@ def _give_up(ready: asyncio.Future[RawAnswer]) -> None:
 
 
 class Connection(asyncio.Protocol):
-    """A connection that answers one request at a time and reports whether it may be used again."""
+    """A connection that answers one request at a time and reports whether it may be used again.
+
+    What an answer holds is taken of ``allowance`` while it arrives: all that its head announces at once, so that what has begun to arrive
+    also ends, and else as it comes.
+    """
 
     __slots__ = (
         "_answer",
@@ -47,6 +53,8 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_quiet",
         "_ready",
+        "_room",
+        "_share",
         "_size",
         "_status",
         "_transport",
@@ -57,7 +65,8 @@ class Connection(asyncio.Protocol):
         "reusable",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance) -> None:
+        self._share = Share(allowance)
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._ready: asyncio.Future[RawAnswer] | None = None
@@ -69,7 +78,8 @@ class Connection(asyncio.Protocol):
 
     def _clear(self, body_max: int) -> None:
         self._body_max = body_max
-        self._body: bytes | bytearray = b""
+        self._room = min(body_max, UNCOUNTED_BYTES)
+        self._body: bytes | BytesIO = b""
         self._size = 0
         self._quiet = 0
         self._answer: RawAnswer | None = None
@@ -84,8 +94,8 @@ class Connection(asyncio.Protocol):
     async def exchange(self, head: bytes, body: bytes | None, body_max: int, until_s: float) -> RawAnswer:
         """Send one request and wait for its whole answer, until ``until_s`` (loop time); whoever gives up waiting closes the socket.
 
-        Raises: `TimeoutError`, `PortUnavailableError` (reset, truncated), `PortBrokenPromiseError` (not HTTP, too large). ``began``
-        tells whether a byte of the answer had arrived.
+        Raises: `TimeoutError`, `PortUnavailableError` (reset, truncated), `PortBrokenPromiseError` (not HTTP, too large),
+        `NoRoomError`. ``began`` tells whether a byte of the answer had arrived.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -104,6 +114,9 @@ class Connection(asyncio.Protocol):
         finally:
             timer.cancel()
             self._ready = None
+            # An idle connection holds nothing of its last answer, and counts nothing for it.
+            self._answer, self._body = None, b""
+            self._share.close()
             if not self.reusable:
                 transport.abort()
 
@@ -145,7 +158,7 @@ class Connection(asyncio.Protocol):
         if ready is None or ready.done():
             return
         if exc is None and self._until_eof and self._failure is None:
-            self._answer = RawAnswer(self._status, self._headers, bytes(self._body))
+            self._answer = self._whole()
         elif self._failure is None:
             reason = "truncated" if self.began else "reset"
             self._fail(PortUnavailableError("the endpoint closed the connection before its answer was complete", reason=reason))
@@ -191,20 +204,45 @@ class Connection(asyncio.Protocol):
         """Keep a part of the body within the call's limit."""
         self._quiet = 0
         self._size += len(part)
-        if self._size > self._body_max:
-            self._fail(PortBrokenPromiseError("the endpoint's answer is larger than the limit", reason="too_large"))
-            self.close()
+        if self._size > self._room and not self._has_room():
+            return
+        if isinstance(self._body, BytesIO):
+            self._body.write(part)
         elif not self._body:
             self._body = part
         else:
-            if not isinstance(self._body, bytearray):
-                self._body = bytearray(self._body)
-            self._body += part
+            # Unlike a bytearray, it gives its bytes away in the end without copying all of them in one go.
+            body = BytesIO()
+            body.write(self._body)
+            body.write(part)
+            self._body = body
+
+    def _has_room(self) -> bool:
+        """Take room for what has arrived and what is announced; else fail."""
+        if self._failure is not None:
+            return False
+        announced = self._headers.get(b"framed", b"").strip()
+        size = max(self._size, int(announced)) if announced.isdigit() else self._size
+        if size > self._body_max:
+            self._fail(PortBrokenPromiseError("the endpoint's answer is larger than the limit", reason="too_large"))
+        else:
+            try:
+                self._share.reach(size)
+            except NoRoomError as failure:
+                self._fail(failure)
+            else:
+                self._room = size
+                return True
+        self.close()
+        return False
+
+    def _whole(self) -> RawAnswer:
+        return RawAnswer(self._status, self._headers, self._body if isinstance(self._body, bytes) else self._body.getvalue())
 
     def on_message_complete(self) -> None:
         """Finish the answer, or pass over an interim one (1xx)."""
         if self._status < 200:
             self._clear_head()
             return
-        self._answer = RawAnswer(self._status, self._headers, bytes(self._body))
+        self._answer = self._whole()
         self.reusable = self._failure is None and self._parser.should_keep_alive()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from contracts.model import Contract, OutputPort
 from domain_adapters.addresses import AddressPolicy, Resolve, system_resolve
+from domain_adapters.allowance import Allowance
 from domain_adapters.endpoint import Endpoint
 from domain_adapters.errors import PortCannotError
 from domain_adapters.port import Port
@@ -21,11 +22,12 @@ __all__ = ["KINDS", "Surroundings", "is_served", "open_port", "open_remote"]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every port is opened with: where it may connect, how many connections, who resolves names."""
+    """What every port is opened with: where it may connect, how many connections, who resolves names, what all of them may hold."""
 
     policy: AddressPolicy = field(default_factory=AddressPolicy)
     limits: Limits = field(default_factory=Limits)
     resolve: Resolve = system_resolve
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 def open_remote(contract: Contract, output: OutputPort, endpoint: Endpoint, around: Surroundings) -> RemotePort:
@@ -37,6 +39,7 @@ def open_remote(contract: Contract, output: OutputPort, endpoint: Endpoint, arou
         limits=around.limits,
         compressed=endpoint.compressed,
         resolve=around.resolve,
+        allowance=around.allowance,
     )
     return RemotePort(contract, output, endpoint, client)
 

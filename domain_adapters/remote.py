@@ -13,7 +13,7 @@ import msgspec
 from contracts.model import Contract, OutputPort, Use
 from domain_adapters.breaker import Breaker, Circuit
 from domain_adapters.endpoint import Endpoint, bearer
-from domain_adapters.errors import PortBrokenPromiseError, PortError, PortRefusedError, PortUnavailableError
+from domain_adapters.errors import NoRoomError, PortBrokenPromiseError, PortError, PortRefusedError, PortUnavailableError
 from domain_adapters.level0 import Dialect, spelling_of
 from domain_adapters.port import Call, Capabilities, Read, chunks_of
 from domain_adapters.transport import Answer, Client
@@ -144,6 +144,8 @@ class RemotePort:
             if failure.reason != "timeout" or call.timeout_s >= _FAIR_TIMEOUT_S:
                 self._breaker.failed(failure.retry_after_s)
                 told = True
+            raise
+        except NoRoomError:
             raise
         except PortError:
             self._breaker.succeeded()

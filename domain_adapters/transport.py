@@ -13,13 +13,16 @@ import re
 import ssl
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from domain_adapters.addresses import AddressPolicy, Resolve, checked_addresses, system_resolve
+from domain_adapters.allowance import Allowance, Share
 from domain_adapters.errors import PortBrokenPromiseError, PortUnavailableError
 from domain_adapters.http1 import Connection, RawAnswer
 
@@ -27,7 +30,8 @@ __all__ = ["Answer", "Client", "Limits", "PooledClient", "Tls"]
 
 _VISIBLE = bytes(range(0x21, 0x7F))
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_INFLATE_STEP = 1024 * 1024
+_INFLATE_STEP = 512 * 1024
+_PACKED_STEP = 64 * 1024
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -55,7 +59,7 @@ class Client(Protocol):
         """Send one idempotent request and read its whole answer.
 
         ``target``: path and query, already encoded. Raises: `PortUnavailableError` (nobody answered in time),
-        `PortBrokenPromiseError` (redirect, not HTTP, unknown encoding, too large).
+        `PortBrokenPromiseError` (redirect, not HTTP, unknown encoding, too large), `NoRoomError` (too much held here already).
         """
 
     async def aclose(self) -> None:
@@ -108,8 +112,12 @@ class PooledClient:
         limits: Limits | None = None,
         compressed: bool = False,
         resolve: Resolve = system_resolve,
+        allowance: Allowance | None = None,
     ) -> None:
-        """Prepare a pool for ``origin`` (scheme, host, port); nothing is opened yet. Raises: ValueError for other URLs."""
+        """Prepare a pool for ``origin`` (scheme, host, port); nothing is opened yet. Raises: ValueError for other URLs.
+
+        ``allowance``: what answers are counted against while they arrive and are unpacked, by default the client's own.
+        """
         parts = urlsplit(origin)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or parts.password is not None:
             raise ValueError("an endpoint's URL is http:// or https:// with a host and without credentials")
@@ -119,6 +127,7 @@ class PooledClient:
         self._policy = policy
         self._limits = limits or Limits()
         self._resolve = resolve
+        self._allowance = allowance or Allowance()
         self._slots = asyncio.Semaphore(self._limits.connections)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
@@ -156,7 +165,7 @@ class PooledClient:
                 content = raw.body
                 if b"content-encoding" in raw.headers:
                     async with asyncio.timeout_at(until_s):
-                        content = await _decoded(raw, body_max_bytes)
+                        content = await _decoded(raw, body_max_bytes, self._allowance)
             finally:
                 self._slots.release()
         except TimeoutError as error:
@@ -240,7 +249,7 @@ class PooledClient:
             try:
                 async with asyncio.timeout(self._limits.connect_s):
                     _, connection = await asyncio.get_running_loop().create_connection(
-                        Connection, address, self._port, ssl=self._tls, server_hostname=self._host if self._tls else None
+                        self._connection, address, self._port, ssl=self._tls, server_hostname=self._host if self._tls else None
                     )
             except ssl.SSLError as error:
                 raise PortUnavailableError("the endpoint's TLS handshake failed", reason="tls") from error
@@ -253,6 +262,9 @@ class PooledClient:
         reason = "timeout" if isinstance(failure, TimeoutError) else "refused"
         raise PortUnavailableError("the endpoint cannot be reached", reason=reason) from failure
 
+    def _connection(self) -> Connection:
+        return Connection(self._allowance)
+
     async def _checked(self) -> tuple[str, ...]:
         if time.monotonic() - self._resolved_at_s > self._limits.resolved_s:
             self._addresses = await checked_addresses(self._host, self._port, self._policy, self._resolve)
@@ -260,27 +272,46 @@ class PooledClient:
         return self._addresses
 
 
-async def _decoded(raw: RawAnswer, body_max: int) -> bytes:
+async def _decoded(raw: RawAnswer, body_max: int, allowance: Allowance) -> bytes:
     encoding = raw.headers[b"content-encoding"].strip().lower()
     if encoding in {b"", b"identity"}:
         return raw.body
     if encoding not in {b"gzip", b"x-gzip", b"deflate"}:
         raise PortBrokenPromiseError("the endpoint's answer is encoded in a way that was not asked for", reason="encoding")
     inflater = zlib.decompressobj(15 if encoding == b"deflate" else 31)
-    found, rest = bytearray(), raw.body
-    try:
-        while rest and not inflater.eof:
-            found += inflater.decompress(rest, min(_INFLATE_STEP, body_max + 1 - len(found)))
-            if len(found) > body_max:
-                raise PortBrokenPromiseError("the endpoint's answer is larger than the limit", reason="too_large")
-            rest = inflater.unconsumed_tail
-            if rest:
-                await asyncio.sleep(0)
-    except zlib.error as error:
-        raise PortBrokenPromiseError("the endpoint's answer cannot be decompressed", reason="encoding") from error
-    if not inflater.eof or inflater.unused_data:
+    found, size = BytesIO(), 0
+    with Share(allowance) as share:
+        share.reach(len(raw.body))
+        try:
+            for piece in _unpacked(inflater, raw.body):
+                size += len(piece)
+                if size > body_max:
+                    raise PortBrokenPromiseError("the endpoint's answer is larger than the limit", reason="too_large")
+                share.reach(len(raw.body) + size)
+                found.write(piece)
+                if size > _INFLATE_STEP:
+                    await asyncio.sleep(0)
+        except zlib.error as error:
+            raise PortBrokenPromiseError("the endpoint's answer cannot be decompressed", reason="encoding") from error
+    if not inflater.eof or inflater.unused_data or inflater.unconsumed_tail:
         raise PortBrokenPromiseError("the endpoint's answer cannot be decompressed", reason="encoding")
-    return bytes(found)
+    return found.getvalue()
+
+
+def _unpacked(inflater: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
+    """Unpack some at a time, also of what goes in: what is left of that is copied by every step."""
+    for start in range(0, len(packed), _PACKED_STEP):
+        rest = packed[start : start + _PACKED_STEP]
+        while rest and not inflater.eof:
+            yield inflater.decompress(rest, _INFLATE_STEP)
+            rest = inflater.unconsumed_tail
+        if inflater.eof:
+            # Whatever follows the end of what was packed does not belong here.
+            if rest or start + _PACKED_STEP < len(packed):
+                raise zlib.error
+            return
+    while not inflater.eof and (piece := inflater.decompress(b"", _INFLATE_STEP)):
+        yield piece
 
 
 def _retry_after_s(value: bytes) -> float | None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 
 from contracts import Contract, MeshPolicy
 from domain_adapters.addresses import AddressPolicy
+from domain_adapters.allowance import Allowance
 from domain_adapters.endpoint import Endpoint
-from domain_adapters.errors import PortError
+from domain_adapters.errors import NoRoomError, PortError
 from domain_adapters.kinds import Surroundings, is_served, open_port
 from domain_adapters.port import Call, Port
 from gateway.catalog.snapshot import Product
@@ -29,13 +30,16 @@ __all__ = ["Probing", "opened"]
 _AT_ONCE = 64
 
 
-def opened(settings: Settings, contract: Contract, placed: ProductSettings | None) -> tuple[Port, ...]:
-    """Open the ports of a contract where its product is ``placed``; none where that is nowhere. **Raises** `ValueError` (its URL)."""
+def opened(settings: Settings, contract: Contract, placed: ProductSettings | None, allowance: Allowance) -> tuple[Port, ...]:
+    """Open the ports of a contract where its product is ``placed``; none where that is nowhere.
+
+    ``allowance``: what all ports together may hold. **Raises** `ValueError` (its URL).
+    """
     if placed is None:
         return ()
     upstream = settings.upstream
     networks = tuple(ipaddress.ip_network(text) for text in upstream.networks)
-    around = Surroundings(AddressPolicy(loopback=upstream.loopback, private=upstream.private, only=networks))
+    around = Surroundings(AddressPolicy(loopback=upstream.loopback, private=upstream.private, only=networks), allowance=allowance)
     for name in placed.ports.keys() - set(contract.port_names):
         event("left_out", finding=f"the settings of port {name} of {contract.key}: its contract has no such output port")
     named = zip(contract.output_ports, contract.port_names, strict=True)
@@ -80,6 +84,8 @@ class Probing:
                         event("counts_not_proved", product=product.id, port=port.name)
                 except (PortError, GatewayError) as error:
                     answered = False
+                    if _is_ours(error):
+                        continue  # what was known of the port holds
                     event("port_not_probed", product=product.id, port=port.name, reason=getattr(error, "reason", type(error).__name__))
                 self._note(product, port, proved=proved, totals=totals)
             return answered
@@ -88,3 +94,7 @@ class Probing:
         """Ask a port what it can do, if it can be asked. **Raises** `PortError`."""
         if (probe := getattr(port, "probe", None)) is not None:
             await probe(self._call)
+
+
+def _is_ours(error: PortError | GatewayError) -> bool:
+    return isinstance(error, NoRoomError) or (isinstance(error, GatewayError) and error.code.name == "OVERLOADED")

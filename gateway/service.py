@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from contracts import CatalogReading, Contract, MeshPolicy, load_policy, read_catalog
+from domain_adapters.allowance import Allowance
 from domain_adapters.errors import PortError
 from domain_adapters.port import Port
 from gateway.catalog.change import Change, changed
@@ -106,9 +107,14 @@ class Service:
         self.policy = policy
         self.reading = reading
         self.metrics = metrics
+        self.bounds = _bounds(settings)
+        allowance = self.bounds.allowance
+        metrics.gauge(
+            "upstream_held_bytes", "What answers of ports take up in this process, arriving or worked on.", lambda: allowance.held_bytes
+        )
         # Of several majors only the newest is read.
         newest = {contract.key: contract for contract in reading.contracts}
-        self._ports = {key: opened(settings, it, settings.products.get(key)) for key, it in newest.items()}
+        self._ports = {key: opened(settings, it, settings.products.get(key), allowance) for key, it in newest.items()}
         self.snapshot = tolerant_snapshot_of(reading.contracts, self._ports, keep_spelling=settings.names == "contract")
         for finding in self.snapshot.findings:
             event("left_out", finding=finding)
@@ -128,9 +134,9 @@ class Service:
             concurrency=slo.concurrent_max,
             store=store,
             failed=fault,
+            allowance=allowance,
         )
         metrics.also(series.writer(self.board.products, clock, products_max=settings.observe.products_max))
-        self.bounds = _bounds(settings)
         self.usage = Usage()
         self._usage_kept = None
         if store is not None:
@@ -273,7 +279,7 @@ class Service:
     async def _change(self, key: str, contracts: list[Contract], placed: ProductSettings | None) -> tuple[str, ...]:
         async with self._changing:
             newest = max(contracts, key=lambda it: it.major, default=None)
-            ports = () if newest is None else opened(self.settings, newest, placed)
+            ports = () if newest is None else opened(self.settings, newest, placed, self.bounds.allowance)
             try:
                 change = await self._prepared(key, contracts, ports)
                 engine = await asyncio.to_thread(self.answerer.engine.successor, change)
@@ -350,4 +356,5 @@ def _bounds(settings: Settings) -> Bounds:
         upstream_timeout_s=settings.timeouts.upstream_s,
         body_max_bytes=settings.upstream.page_max_bytes,
         request_bytes_max=settings.upstream.request_max_bytes,
+        allowance=Allowance(settings.upstream.process_max_bytes),
     )

@@ -121,6 +121,9 @@ def _check(settings: Settings) -> None:
         problems.append("limits.rows_default: must not be larger than limits.rows_max")
     if settings.limits.rows_max > settings.limits.stream_rows_max:
         problems.append("limits.rows_max: must not be larger than limits.stream_rows_max")
+    upstream = settings.upstream
+    if upstream.process_max_bytes < (least := upstream.request_max_bytes + upstream.page_max_bytes):
+        problems.append(f"upstream.process_max_bytes: must be at least request_max_bytes and page_max_bytes together, {least}")
     if settings.alerts.webhook_url is not None and settings.alerts.webhook_secret is None:
         problems.append("alerts.webhook_secret: must be set together with alerts.webhook_url")
     if problems:

@@ -141,6 +141,10 @@ class UpstreamSettings(Section):
     networks: Names = Field((), description="If any, endpoints must be inside these networks, e.g. `10.2.0.0/16`.")
     page_max_bytes: Positive = Field(64 * 1024 * 1024, description="Largest page of one port, unpacked.")
     request_max_bytes: Positive = Field(256 * 1024 * 1024, description="What all ports together may answer to one request.")
+    process_max_bytes: Positive = Field(
+        1024 * 1024 * 1024,
+        description="What answers of ports may take up in the process at a time, arriving or worked on; more get 503 `OVERLOADED`.",
+    )
     probe_s: Seconds = Field(60.0, description="How often ports are asked for their capabilities and proofs of their counts are renewed.")
 
 

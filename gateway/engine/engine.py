@@ -9,7 +9,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -40,7 +40,7 @@ from gateway.compiler.prepared import Prepared
 from gateway.engine.asking.binding import Values, bind
 from gateway.engine.asking.disclosure import disclosed
 from gateway.engine.asking.uses import fields_asked, fields_of
-from gateway.engine.budget import Bounds, Budget
+from gateway.engine.budget import Bounds, Budget, Budgets
 from gateway.engine.case import Case
 from gateway.engine.demanding import NOTHING_UNMET, check_demands, without
 from gateway.engine.explaining.cost import Costs, Tariff
@@ -134,9 +134,9 @@ class Engine:
 
     async def answer(self, question: Question, frame: Frame) -> Reply:
         """Answer a question. Never raises but for cancellation."""
+        budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
         try:
             case = await self._opened(question, frame, self.bounds)
-            budget = Budget(self.bounds, frame.deadline_s, frame.upstream_headers)
             run = self._run(case, lambda: budget)
             # Every read ends by itself before the deadline; see `Budget`.
             data = await run.data()
@@ -144,9 +144,12 @@ class Engine:
             return self._reply(case, run, data)
         except Exception as error:
             return self._refused(error, frame)
+        finally:
+            budget.close()
 
     async def stream(self, question: Question, frame: Frame, form: Form) -> Stream | Reply:
         """Begin to answer a question in another form; what fails before the first piece is a refusal. Never raises but for cancellation."""
+        begins = ExitStack()
         try:
             async with asyncio.timeout_at(frame.deadline_s):
                 frame = msgspec.structs.replace(frame, long_as_text=frame.long_as_text and form is Form.JSONL)
@@ -154,12 +157,17 @@ class Engine:
                 case = await self._opened(question, frame, bounds, streams=True)
                 self.signals.cost(case.cost, case.rows, None)
                 # Every batch has a budget of its own but for the time.
-                run = self._run(case, lambda: Budget(self.bounds, frame.deadline_s, frame.upstream_headers), streams=True)
-                begun = await begin(case, run, form, self.board)
-                rest = self._guarded(begun.pieces, case, run)
+                budgets = Budgets(lambda: Budget(self.bounds, frame.deadline_s, frame.upstream_headers))
+                begins.callback(budgets.close)
+                run = self._run(case, lambda: budgets.current, streams=True)
+                begun = await begin(case, run, form, self.board, budgets)
+                rest = self._guarded(begun.pieces, case, run, budgets)
+                begins.pop_all()
                 return Stream(begun.name, begun.headers, await anext(rest), rest, begun.last_words, begun.products)
         except Exception as error:
             return self._refused(error, frame)
+        finally:
+            begins.close()
 
     def explained(self, question: Question, frame: Frame) -> Explained:
         """Plan a question for a caller without running it. **Raises** `GatewayError` as answering would, but for missing variables."""
@@ -309,7 +317,7 @@ class Engine:
         headers = (("Mesh-Slo-Status", status),) if products else ()
         return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
 
-    async def _guarded(self, source: AsyncGenerator[bytes, None], case: Case, run: Run) -> AsyncGenerator[bytes, None]:
+    async def _guarded(self, source: AsyncGenerator[bytes, None], case: Case, run: Run, budgets: Budgets) -> AsyncGenerator[bytes, None]:
         try:
             async with aclosing(source):
                 async for piece in source:
@@ -319,6 +327,7 @@ class Engine:
         except Exception as error:
             raise self._fault(error, case.frame) from None
         finally:
+            budgets.close()
             self._tell_of(run, case.frame)
 
     def _refused(self, error: Exception, frame: Frame) -> Reply:

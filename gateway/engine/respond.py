@@ -22,6 +22,7 @@ class _Answer(msgspec.Struct, omit_defaults=True):
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _HEADER_CHARACTERS_MAX = 4_000
+_RETRY = (("Retry-After", "1"),)
 _BYPASS = b',"cache":{"status":"BYPASS","ageSeconds":0.0}'
 
 
@@ -45,7 +46,8 @@ def refusal(error: GatewayError, request_id: str) -> Reply:
     entries = [it.entry() for it in errors]
     for entry in entries:
         entry["extensions"]["requestId"] = request_id
-    return Reply(_encode({"errors": entries}), has_data=False, refusal=error.code, has_errors=True)
+    headers = _RETRY if error.code.name == "OVERLOADED" else ()
+    return Reply(_encode({"errors": entries}), has_data=False, refusal=error.code, headers=headers, has_errors=True)
 
 
 def stream_headers(executable: Executable, slo: str, first: int, unmet: Sequence[dict[str, Any]] = ()) -> tuple[tuple[str, str], ...]:

@@ -20,6 +20,7 @@ from gateway.compiler.executable import PartnerStep, RowShape
 from gateway.compiler.flat import FlatList
 from gateway.engine.asking.binding import Bound
 from gateway.engine.asking.grouping import Group, Grouping
+from gateway.engine.budget import Budgets
 from gateway.engine.case import Case
 from gateway.engine.forms.writer import End, Writer
 from gateway.engine.forms.writers import writer_of
@@ -45,7 +46,7 @@ class StrictFindings(Findings):
 
     def fail(self, error: GatewayError, path: tuple[str | int, ...]) -> None:
         """Raise the failure of the part at ``path``."""
-        if error.path is None:
+        if error.path is None and error.code.name != "OVERLOADED":
             error.path = path
         raise error
 
@@ -61,8 +62,11 @@ class Begun:
     products: tuple[str, ...]
 
 
-async def begin(case: Case, run: Run, form: Form, board: Board) -> Begun:
-    """Prepare to write a case's list as a form. **Raises** `GatewayError` NOT_ACCEPTABLE, and where groups cannot be formed."""
+async def begin(case: Case, run: Run, form: Form, board: Board, budgets: Budgets) -> Begun:
+    """Prepare to write a case's list as a form. ``budgets``: those that ``run`` reads with.
+
+    **Raises** `GatewayError` NOT_ACCEPTABLE, and where groups cannot be formed.
+    """
     flat = case.flat
     assert flat is not None
     write_with = await writer_of(form, flat)
@@ -82,12 +86,12 @@ async def begin(case: Case, run: Run, form: Form, board: Board) -> Begun:
         most, made = asked.first, group_pieces(*groups, asked, writer)
     else:
         assert isinstance(asked, Bound)
-        most, made = asked.asked.first, pieces(run, flat, writer)
+        most, made = asked.asked.first, pieces(run, flat, writer, budgets)
     headers = stream_headers(case.executable, board.status(products), most, case.demanded.warnings)
     return Begun(flat.name, headers, made, writer.failure, products)
 
 
-async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[bytes, None]:
+async def pieces(run: Run, flat: FlatList, writer: Writer, budgets: Budgets) -> AsyncGenerator[bytes, None]:
     """Read, shape and write a list; the first piece is made of the head and the first rows. **Raises** `GatewayError`."""
     bound: Bound = run.bound[flat.step.path]
     asked = await run.asked(flat.step, bound)
@@ -98,6 +102,7 @@ async def pieces(run: Run, flat: FlatList, writer: Writer) -> AsyncGenerator[byt
     head = writer.head()
     async with aclosing(ahead(ports.stream(asked, read_batches))) as batches:
         async for batch in batches:
+            budgets.batch()
             shaped = await run.batch(flat.step, batch, count)
             if (problems := run.findings.problems) and not writer.tells_problems:
                 raise _untold(problems[0])

@@ -16,8 +16,8 @@ from gateway.observe.tallies import Counts, Times
 __all__ = ["CONTENT_TYPE", "OUTCOMES", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-OUTCOMES = ("ok", "unavailable", "invalid", "refused", "deadline", "cancelled")
-"""How an upstream read may end."""
+OUTCOMES = ("ok", "unavailable", "invalid", "refused", "deadline", "cancelled", "overloaded")
+"""How an upstream read may end; ``overloaded``: for want of room here, which says nothing about the port."""
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _READS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)

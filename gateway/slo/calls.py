@@ -7,7 +7,8 @@ from __future__ import annotations
 
 __all__ = ["Calls"]
 
-# As `gateway.observe.metrics.OUTCOMES` names them: what was refused, cancelled or ran out of the caller's time is not the domain's fault.
+# As `gateway.observe.metrics.OUTCOMES` names them: the domain is not at fault for what was refused, cancelled, out of the caller's time or
+# of our room.
 _ANSWERED = "ok"
 _FAILED = frozenset({"unavailable", "invalid"})
 

@@ -1,7 +1,8 @@
 """Measures one product through its ports: ``/slo`` and rows in, readings out.
 
-Two measurements: `quick` (freshness, availability) and `sample` (completeness, accuracy). Touches the ports, within a bound of calls and of
-time each; whatever they do becomes a reading or a finding that quotes no value. Never raises but for cancellation.
+Two measurements: `quick` (freshness, availability) and `sample` (completeness, accuracy). Touches the ports, within a bound of calls, time
+and bytes each; whatever they do becomes a reading or a finding that quotes no value; what there is no room for is not measured this time.
+Never raises but for cancellation.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from contracts.model import Contract
 from contracts.objectives import RatioObjective
 from contracts.predicates import Compare, Operator
+from domain_adapters.allowance import Allowance, Share
 from domain_adapters.breaker import Circuit
-from domain_adapters.errors import PortCannotError, PortError, PortRefusedError
+from domain_adapters.errors import NoRoomError, PortCannotError, PortError, PortRefusedError
 from domain_adapters.port import Call, Order, Port, Read
 from domain_adapters.values import canonical_instant
 from gateway.slo.cadence import Cadence
@@ -63,6 +66,7 @@ class Gauge:
         calls: Calls | None = None,
         product: str | None = None,
         timeout_s: float = 5.0,
+        allowance: Allowance | None = None,
     ) -> None:
         self._contract = contract
         self._ports = ports
@@ -71,6 +75,7 @@ class Gauge:
         self._calls = calls or Calls()
         self._product = product or contract.key
         self._timeout_s = timeout_s
+        self._allowance = allowance or Allowance()
         self._stated = _Stated()
         self._is_distrusted = False
         freshness = contract.objectives.freshness
@@ -78,12 +83,16 @@ class Gauge:
 
     async def quick(self, *, counts: bool = True) -> list[Reading]:
         """Measure freshness and availability. ``counts``: whether a failure counts against availability."""
-        port, self._stated, answered = await self._document()
+        try:
+            port, self._stated, answered = await self._document()
+        except NoRoomError:
+            return []
         now = self._clock()
         readings = [self._availability(now, answered=answered, counts=counts)]
         if not answered:
             return [*readings, self._failed(ObjectiveName.FRESHNESS, now, self._stated.finding)]
-        readings.append(await self._freshness(port))
+        with suppress(NoRoomError):
+            readings.append(await self._freshness(port))
         if not self._can_sample(port):
             readings += [self._as_stated(ObjectiveName.COMPLETENESS, now), self._as_stated(ObjectiveName.ACCURACY, now)]
         return readings
@@ -96,6 +105,8 @@ class Gauge:
         try:
             sample, whole = await self._sampled(port)
             expected = await self._expected(port, sample, whole=whole)
+        except NoRoomError:
+            return []
         except (PortError, TimeoutError) as error:
             now = self._clock()
             return [self._failed(name, now, _reason(error)) for name in (ObjectiveName.COMPLETENESS, ObjectiveName.ACCURACY)]
@@ -112,6 +123,8 @@ class Gauge:
                 body = await self._within(port.slo(Call(self._timeout_s, DOCUMENT_BYTES_MAX)))
             except PortRefusedError:
                 return port, _Stated(finding=_NO_DOCUMENT), True
+            except NoRoomError:
+                raise
             except (PortError, TimeoutError) as error:
                 finding = _reason(error)
             except Exception:  # one port's bug must not end the measuring of all
@@ -149,6 +162,8 @@ class Gauge:
             return self._lag(None, self._clock(), None, _BOASTS if self._is_distrusted else self._stated.finding or _NO_DOCUMENT)
         try:
             newest = await self._newest.find(port, self._clock())
+        except NoRoomError:
+            raise
         except (PortError, TimeoutError) as error:
             return self._failed(ObjectiveName.FRESHNESS, self._clock(), _reason(error))
         finding = newest.finding
@@ -190,13 +205,16 @@ class Gauge:
             order = (Order(updated, descending=True), *(Order(name) for name in self._contract.primary_key if name != updated))
         select = tuple(field.name for field in self._contract.fields) if can.select else None
         read = Read(select=select, order_by=order, since=since, limit=min(self._cadence.sample_rows, can.page_max))
-        rows, cursor = rows_of(await self._read(port, read))
-        rows = rows[: self._cadence.sample_rows]
-        sampler = Sampler(self._contract, port.spelling, self._clock())
-        for start in range(0, len(rows), _SLICE_ROWS):
-            sampler.judge(rows[start : start + _SLICE_ROWS])
-            await asyncio.sleep(0)
-        return sampler.sample(), cursor is None
+        body = await self._read(port, read)
+        with Share(self._allowance) as share:
+            share.reach(len(body))
+            rows, cursor = rows_of(body)
+            rows = rows[: self._cadence.sample_rows]
+            sampler = Sampler(self._contract, port.spelling, self._clock())
+            for start in range(0, len(rows), _SLICE_ROWS):
+                sampler.judge(rows[start : start + _SLICE_ROWS])
+                await asyncio.sleep(0)
+            return sampler.sample(), cursor is None
 
     def _window_s(self) -> float:
         objectives = self._contract.objectives

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from contracts.model import Contract
+from domain_adapters.allowance import Allowance
 from domain_adapters.port import Port
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
@@ -46,7 +47,8 @@ class Measurable(Protocol):
 class Upkeep:
     """Measures the products that ``products`` gives; another mapping is followed.
 
-    ``calls``: told of every read made for callers; ``drift``: of rows in them that do not keep the contract.
+    ``calls``: told of every read made for callers; ``drift``: of rows in them that do not keep the contract. ``allowance``: what all ports
+    together may hold.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Upkeep:
         concurrency: int = 16,
         store: Store | None = None,
         failed: Callable[[str, StoreError], None] = lambda _what, _error: None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.calls = Calls()
         self.drift = Drift(self._drifted, time.monotonic)
@@ -68,6 +71,7 @@ class Upkeep:
         self._clock = clock
         self._cadence = cadence
         self._timeout_s = timeout_s
+        self._allowance = allowance or Allowance()
         self._seen: Mapping[str, Measurable] | None = None
         self._targets: dict[str, Target] = {}
         self._made: dict[str, tuple[Contract, tuple[Port, ...]]] = {}
@@ -132,6 +136,7 @@ class Upkeep:
                 calls=self.calls,
                 product=product.id,
                 timeout_s=self._timeout_s,
+                allowance=self._allowance,
             )
             found[product.id] = Target(gauge, cadence)
         self._made = made

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -54,29 +54,29 @@ async def read_batches(pages: Pages, asked: Asked) -> AsyncGenerator[Fetched, No
         if not capabilities.order_by or pages.cells.ties:
             yield await _paged(pages, asked)
             return
-        pages.budget = pages.budget.streamed()
         walk = _ordered(pages, asked, wanted, full_order(product, asked.order))
     else:
-        pages.budget = pages.budget.streamed()
         walk = _walked(pages, asked, wanted)
+    pages.budget = pages.budget.streamed()
     left = asked.first
     size = _rows_of(_BATCH_CELLS_MAX, pages)
-    async with aclosing(walk):
-        async for fetched, is_last in walk:
-            cut = len(fetched.rows) > left
-            beyond = fetched.rows[left:]
-            del fetched.rows[left:]
-            await let_go(beyond)
-            left -= len(fetched.rows)
-            fetched.has_next = cut or not is_last
-            if not left and not cut and not is_last and (asked.order or capabilities.order_by or _is_filtered_here(pages, wanted)):
-                fetched.has_next = await _has_rows(walk)
-            for start in range(0, max(1, len(fetched.rows)), size):
-                yield _part(fetched, start, size)
-            if len(fetched.rows) > size:
-                await let_go(fetched.rows)
-            if not left:
-                return
+    with closing(pages.budget):
+        async with aclosing(walk):
+            async for fetched, is_last in walk:
+                cut = len(fetched.rows) > left
+                beyond = fetched.rows[left:]
+                del fetched.rows[left:]
+                await let_go(beyond)
+                left -= len(fetched.rows)
+                fetched.has_next = cut or not is_last
+                if not left and not cut and not is_last and (asked.order or capabilities.order_by or _is_filtered_here(pages, wanted)):
+                    fetched.has_next = await _has_rows(walk)
+                for start in range(0, max(1, len(fetched.rows)), size):
+                    yield _part(fetched, start, size)
+                if len(fetched.rows) > size:
+                    await let_go(fetched.rows)
+                if not left:
+                    return
 
 
 async def ahead(source: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
@@ -123,6 +123,7 @@ async def _ordered(pages: Pages, asked: Asked, wanted: Predicate, order: tuple[O
         await _take(pages, page.rows, reading.left, fetched)
         await let_go(page.rows)
         yield fetched, page.next_cursor is None
+        pages.budget.let_go()
 
 
 async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> AsyncGenerator[tuple[Fetched, bool], None]:
@@ -143,6 +144,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> AsyncGenerat
         await let_go(page.rows)
         place = PagePlace()
         yield fetched, page.next_cursor is None
+        pages.budget.let_go()
 
 
 async def _take(pages: Pages, rows: list[Any], left: Predicate, fetched: Fetched) -> None:

@@ -41,7 +41,9 @@ class Findings:
     _bad: list[dict[str, Any]] = field(default_factory=list)
 
     def fail(self, error: GatewayError, path: tuple[str | int, ...]) -> None:
-        """Note the failure of the part at ``path``."""
+        """Note the failure of the part at ``path``. **Raises** OVERLOADED, which is the request's: what it holds is given back at once."""
+        if error.code.name == "OVERLOADED":
+            raise error
         if error.path is None:
             error.path = path
         self.errors.append(error.entry())

@@ -1,7 +1,7 @@
 """Pages of one product through one port, for one request: asked for, bounded, decoded, ruled on.
 
 A row rule that was pushed is applied again to every row that arrives (SPEC A6). Rejects with PORT_CANNOT, UPSTREAM_INVALID,
-UPSTREAM_UNAVAILABLE, DEADLINE_EXCEEDED, LIMIT_EXCEEDED, naming product and owner, never a value. Touches the port.
+UPSTREAM_UNAVAILABLE, DEADLINE_EXCEEDED, LIMIT_EXCEEDED, naming product and owner, never a value; with OVERLOADED. Touches the port.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.predicates import TRUE, Predicate, columns_of, comparisons_in, disjunction
-from domain_adapters.errors import PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError, ReadInvalidError
+from domain_adapters.errors import NoRoomError, PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError, ReadInvalidError
 from domain_adapters.port import Port, Read
 from domain_adapters.values import canonical_instant
 from gateway.catalog.snapshot import Product
 from gateway.engine.asking.asked import Asked, Fetched
-from gateway.engine.budget import Budget
+from gateway.engine.budget import Budget, overloaded
 from gateway.engine.decoding.cells import Cells, Tie
 from gateway.engine.decoding.cellwise import Bad, Page
 from gateway.engine.decoding.decode import RowDecoders
@@ -130,21 +130,30 @@ class Pages:
                 slow = decoder.slow(body, must) if len(body) <= _SLOW_LARGE_BYTES else await slow_in_turns(decoder, body, must)
                 page = decoder.learnt(*slow)
         except GatewayError as error:
-            raise self._error(error.code.name, error.message, plain=True) from None
+            raise self._refused_here(error) from None
         self.budget.rows += len(page.rows) + page.dropped + len(page.groups or ())
         return page
 
     async def _body(self, read: Read, *, resumes: bool) -> bytes:
         started = time.perf_counter()
         outcome = "ok"
+        budget = self.budget
+        call = budget.call()
         try:
             with span("upstream read", product=self.product.id, port=self.port.name):
-                return await self.port.read(read, self.budget.call())
+                return await self.port.read(read, call)
+        except NoRoomError:
+            outcome = "overloaded"
+            raise overloaded() from None
         except PortCannotError as error:
             outcome = "refused"
             self.gone = True
             raise self.cannot("answer this read", "Leave that part out") from error
         except PortBrokenPromiseError as error:
+            if error.reason == "too_large" and call.body_max_bytes < budget.bounds.body_max_bytes:
+                # A page like any other: it is the request that has taken in too much.
+                outcome = "refused"
+                raise self._refused_here(budget.too_much()) from None
             outcome = "invalid"
             raise self.invalid(error.reason) from error
         except PortRefusedError as error:
@@ -181,6 +190,9 @@ class Pages:
                 raise self.invalid(f"{self.product.columns[min(columns)].graphql_name} does not keep its type in some rows")
 
     # -- refusals ----------------------------------------------------------------------------------------------------------
+
+    def _refused_here(self, error: GatewayError) -> GatewayError:
+        return error if error.code.name == "OVERLOADED" else self._error(error.code.name, error.message, plain=True)
 
     def _refusal(self, error: PortRefusedError, *, resumes: bool) -> GatewayError:
         if error.reason == "bad_cursor" or (resumes and error.status in _CURSOR_STATUSES):

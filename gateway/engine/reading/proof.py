@@ -7,6 +7,8 @@ when the rule is pushed down to it: the rows and their number must be the same.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -48,19 +50,22 @@ class Sample:
         return Asked(where=conjunction(self.within, bound)), [row for row in self.rows if test(row) is True]
 
 
-async def sampled(product: Product, port: Port, columns: frozenset[str], bounds: Bounds, *, calls: int) -> Sample:
+@asynccontextmanager
+async def sampled(product: Product, port: Port, columns: frozenset[str], bounds: Bounds, *, calls: int) -> AsyncIterator[Sample]:
     """Read a product's first rows with ``columns`` and its key. ``calls``: what the proof may take in all, in upstream timeouts.
 
     **Raises** `GatewayError` where the port does not answer.
     """
     visible = frozenset(product.index_by_name[name] for name in columns.union(product.primary_key))
     budget = Budget(bounds, asyncio.get_running_loop().time() + bounds.upstream_timeout_s * calls)
-    pages = Pages(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
-    found = await read_list(pages, Asked(first=min(_SAMPLE_ROWS, port.capabilities.page_max - 1)))
-    if not found.has_next:
-        return Sample(pages, found.rows, TRUE)
-    last = [pages.cells.of(name)(found.rows[-1]) for name in product.primary_key]
-    return Sample(pages, found.rows, Not(after(tuple(map(Order, product.primary_key)), last)))
+    with closing(budget):
+        pages = Pages(product, port, RowDecoders(product, port.spelling), budget, visible=visible)
+        found = await read_list(pages, Asked(first=min(_SAMPLE_ROWS, port.capabilities.page_max - 1)))
+        within: Predicate = TRUE
+        if found.has_next:
+            last = [pages.cells.of(name)(found.rows[-1]) for name in product.primary_key]
+            within = Not(after(tuple(map(Order, product.primary_key)), last))
+        yield Sample(pages, found.rows, within)
 
 
 def row_rules_of(contract: Contract, policy: MeshPolicy) -> tuple[Predicate, ...]:
@@ -78,7 +83,11 @@ async def counts_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
         return True
     if not port.capabilities.count or not product.primary_key:
         return False
-    sample = await sampled(product, port, frozenset().union(*map(columns_of, rules)), bounds, calls=2 + 2 * len(rules))
+    async with sampled(product, port, frozenset().union(*map(columns_of, rules)), bounds, calls=2 + 2 * len(rules)) as sample:
+        return await _counted_rightly(product, sample, rules)
+
+
+async def _counted_rightly(product: Product, sample: Sample, rules: tuple[Predicate, ...]) -> bool:
     if not sample.rows:
         return True
     key = attrgetter(*(row_attribute(product.index_by_name[name]) for name in product.primary_key))

@@ -239,7 +239,7 @@ class Semijoins:
             try:
                 await self._read_all(step, link, keys)
             except GatewayError as error:
-                raise (refusal if refusal.code.name == "PORT_CANNOT" else error) from None
+                raise (refusal if refusal.code.name == "PORT_CANNOT" and error.code.name in TOO_MUCH else error) from None
             return await self._among(link, list(keys.found))
         outer = await self._of_parents(ports, link, rest, parents)
         if len(outer) > (most := self._share(step)):

@@ -19,7 +19,7 @@ from gateway.catalog.snapshot import Product
 from gateway.engine.asking.asked import Asked
 from gateway.engine.asking.grouping import Grouping, Measure, Term
 from gateway.engine.budget import Bounds
-from gateway.engine.reading.proof import sampled
+from gateway.engine.reading.proof import Sample, sampled
 from gateway.engine.totals.groups import Parents, pushed_groups
 from gateway.engine.totals.table import Table
 from gateway.engine.totals.withholding import finished
@@ -40,7 +40,11 @@ async def totals_hold(product: Product, port: Port, rules: tuple[Predicate, ...]
         return False
     measured = [it.name for it in product.columns if is_measured("min", it)][:_COLUMNS_MAX]
     ruled = sorted(frozenset[str]().union(*map(columns_of, rules)))
-    sample = await sampled(product, port, frozenset((*ruled, *measured)), bounds, calls=2 + 3 * len(rules))
+    async with sampled(product, port, frozenset((*ruled, *measured)), bounds, calls=2 + 3 * len(rules)) as sample:
+        return await _totalled_rightly(product, port, sample, rules, ruled)
+
+
+async def _totalled_rightly(product: Product, port: Port, sample: Sample, rules: tuple[Predicate, ...], ruled: list[str]) -> bool:
     if not sample.rows:
         return True
     pages = sample.pages

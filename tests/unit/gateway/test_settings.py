@@ -126,6 +126,9 @@ def test_keys_need_an_issuer() -> None:
 
 
 def test_the_default_page_fits_the_largest() -> None:
+    assert problems({"MESHGATE_UPSTREAM__PROCESS_MAX_BYTES": "335544319"}) == [
+        "upstream.process_max_bytes: must be at least request_max_bytes and page_max_bytes together, 335544320"
+    ]
     assert problems({"MESHGATE_LIMITS__ROWS_MAX": "5"}) == ["limits.rows_default: must not be larger than limits.rows_max"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ import pytest
 from contracts.fields import Field, Kind, Scalar
 from contracts.model import Contract, QualityRule
 from contracts.objectives import Objectives, RatioObjective, TimeObjective
-from domain_adapters.errors import PortRefusedError, PortUnavailableError
+from domain_adapters.allowance import Allowance
+from domain_adapters.errors import NoRoomError, PortRefusedError, PortUnavailableError
 from domain_adapters.port import Capabilities
 from gateway.slo.board import Board
 from gateway.slo.cadence import Cadence
@@ -311,3 +313,34 @@ async def test_without_a_column_that_dates_rows_only_the_document_tells_freshnes
     port = ScriptedPort(b"{}", rows=[row(1)], capabilities=LEVEL_1)
     reading = one(await gauge(port, time, items(updated=None, objectives=PROMISED)).quick(), FRESHNESS)
     assert (reading.figure, reading.finding) == (None, "the port has no /slo document")
+
+
+async def test_want_of_room_here_is_no_failure_of_the_domain_and_leaves_what_was_measured() -> None:
+    time = Time()
+    port = ScriptedPort(NoRoomError(), claims(START - MINUTE), rows=[row(1)], capabilities=LEVEL_1)
+    calls = Calls()
+    calls.note("d/a", "overloaded")
+    found = gauge(port, time, calls=calls)
+    assert await found.quick() == []
+    assert calls.take("d/a") == (0, 0)
+    assert one(await found.quick(), AVAILABILITY).bad == 0
+    full = gauge(port, time, allowance=Allowance(0))
+    port.rows = [row(number, id="x" * 400) for number in range(1_000)]
+    assert await full.sample() == []
+
+
+async def test_where_there_is_no_room_for_rows_freshness_is_not_measured_and_availability_is() -> None:
+    found = gauge(ScriptedPort(NO_DOCUMENT, rows=NoRoomError(), capabilities=LEVEL_1), Time())
+    assert [(it.objective, it.bad) for it in await found.quick()] == [(AVAILABILITY, 0)]
+    assert await found.sample() == []
+
+
+async def test_what_a_sample_holds_is_counted_while_it_is_judged_and_given_back() -> None:
+    allowance = Allowance(1_000_000)
+    rows = [row(number, id="x" * 400) for number in range(1_000)]
+    found = gauge(ScriptedPort(rows=rows, capabilities=LEVEL_1), Time(), allowance=allowance)
+    task = asyncio.ensure_future(found.sample())
+    while not allowance.held_bytes:
+        await asyncio.sleep(0)
+    assert len(await task) == 2
+    assert allowance.held_bytes == 0
