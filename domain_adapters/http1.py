@@ -19,6 +19,9 @@ from domain_adapters.errors import NoRoomError, PortBrokenPromiseError, PortErro
 __all__ = ["Connection", "RawAnswer"]
 
 QUIET_MAX_BYTES = 64 * 1024
+_AT_ONCE_BYTES = 1024 * 1024
+"""Of a large body, how much is taken before others get a turn of the event loop: it would read megabytes in one."""
+
 _KEPT_HEADERS = frozenset((b"content-type", b"content-encoding", b"retry-after"))
 _BODYLESS = frozenset((204, 304))
 
@@ -51,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_head_done",
         "_headers",
         "_parser",
+        "_pauses_at",
         "_quiet",
         "_ready",
         "_room",
@@ -79,6 +83,7 @@ class Connection(asyncio.Protocol):
     def _clear(self, body_max: int) -> None:
         self._body_max = body_max
         self._room = min(body_max, UNCOUNTED_BYTES)
+        self._pauses_at = _AT_ONCE_BYTES
         self._body: bytes | BytesIO = b""
         self._size = 0
         self._quiet = 0
@@ -231,10 +236,24 @@ class Connection(asyncio.Protocol):
             except NoRoomError as failure:
                 self._fail(failure)
             else:
-                self._room = size
+                if self._size > self._pauses_at:
+                    self._pauses_at = self._size + _AT_ONCE_BYTES
+                    self._pause()
+                self._room = min(size, self._pauses_at)
                 return True
         self.close()
         return False
+
+    def _pause(self) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.resume_reading()
 
     def _whole(self) -> RawAnswer:
         return RawAnswer(self._status, self._headers, self._body if isinstance(self._body, bytes) else self._body.getvalue())

@@ -7,6 +7,7 @@ everything `transport` rejects; touches the network through its client only. Mes
 from __future__ import annotations
 
 import asyncio
+import re
 
 import msgspec
 
@@ -25,6 +26,7 @@ __all__ = ["RemotePort"]
 _FAIR_TIMEOUT_S = 1.0
 _RETRYABLE = frozenset((408, 425, 429))
 _PROBLEM_MAX_BYTES = 8 * 1024
+_OBJECT = re.compile(rb"[ \t\r\n]*\{")
 _UNAUTHORISED = frozenset((401, 403))
 
 
@@ -187,6 +189,6 @@ def _problem_code(body: bytes) -> str:
 
 def _json(answer: Answer) -> bytes:
     body = answer.body.removeprefix(b"\xef\xbb\xbf")
-    if body[:1] != b"{" and body.lstrip(b" \t\r\n")[:1] != b"{":
+    if body[:1] != b"{" and not _OBJECT.match(body):
         raise PortBrokenPromiseError("the endpoint's answer is not a JSON object", reason="not_json", status=answer.status)
     return body
