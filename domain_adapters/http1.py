@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_failure",
         "_head_done",
         "_headers",
+        "_loop",
         "_parser",
         "_pauses_at",
         "_quiet",
@@ -108,7 +109,7 @@ class Connection(asyncio.Protocol):
             raise PortUnavailableError("the connection was closed", reason="reset")
         self._clear(body_max)
         self.began = self.reusable = False
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         ready: asyncio.Future[RawAnswer] = loop.create_future()
         self._ready = ready
         # Not asyncio.timeout: there is one future to end, and this is the hot path.
@@ -136,6 +137,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; bytes outside an exchange end the connection."""

@@ -151,7 +151,7 @@ class PooledClient:
     ) -> Answer:
         """Send one idempotent request and read its whole answer, all within ``timeout_s``; see `Client.send`."""
         head = self._head(method, target, headers, body)
-        until_s = asyncio.get_running_loop().time() + timeout_s
+        until_s = time.monotonic() + timeout_s  # the event loop's clock, without looking for the loop
         try:
             if self._slots.locked():
                 async with asyncio.timeout_at(until_s):

@@ -5,11 +5,11 @@ What it took in counts against what all requests together may hold, until its bu
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from domain_adapters.allowance import Allowance, Share
 from domain_adapters.errors import NoRoomError
@@ -57,7 +57,7 @@ class Budget:
 
     def __init__(self, bounds: Bounds, deadline_s: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
         self.bounds = bounds
-        self.deadline_s = deadline_s - min(_RESERVE_MAX_S, _RESERVE_SHARE * max(0.0, deadline_s - asyncio.get_running_loop().time()))
+        self.deadline_s = deadline_s - min(_RESERVE_MAX_S, _RESERVE_SHARE * max(0.0, deadline_s - monotonic()))
         self.headers = headers
         self.calls = 0
         self.rows = 0
@@ -76,7 +76,7 @@ class Budget:
 
     def call(self) -> Call:
         """Frame the next upstream call. Raises: DEADLINE_EXCEEDED when there is no time left for it."""
-        left_s = self.deadline_s - asyncio.get_running_loop().time()
+        left_s = self.deadline_s - monotonic()
         if left_s <= 0:
             raise GatewayError("DEADLINE_EXCEEDED", "The time for this request is over.")
         self.calls += 1
@@ -84,7 +84,7 @@ class Budget:
 
     def is_over(self) -> bool:
         """Whether reads have no time left."""
-        return asyncio.get_running_loop().time() >= self.deadline_s - _MOMENT_S
+        return monotonic() >= self.deadline_s - _MOMENT_S
 
     def spend(self, body: bytes) -> bytes:
         """Count a page's bytes. Raises: LIMIT_EXCEEDED (more than a request may take in), OVERLOADED (all together hold too much)."""

@@ -39,11 +39,8 @@ class Deadlines:
             self._arm()
 
     def forget(self, one: Due) -> None:
-        """Stop watching."""
+        """Stop watching. The timer is left to run out: where one is forgotten, another is mostly watched soon."""
         self._watched.discard(one)
-        if not self._watched and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _arm(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._every_s, self._look)

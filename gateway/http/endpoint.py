@@ -25,7 +25,7 @@ from gateway.http.graphiql import Page
 from gateway.http.heads import Head, caller_of, frame_of, pick
 from gateway.http.negotiation import HTML, JSON, RESPONSE_JSON, Media, is_json, negotiate
 from gateway.http.refusals import RefusalError, body_of
-from gateway.http.watch import watched
+from gateway.http.watch import Watches
 from gateway.observe import logs, traces
 from gateway.observe.metrics import Metrics
 from gateway.settings import Settings
@@ -58,7 +58,8 @@ class GraphQLEndpoint:
         self._callers = callers
         self._settings = settings.http
         self._timeouts = settings.timeouts
-        self._streams = Streams(settings.http.streams_max, settings.timeouts.stall_s)
+        self._watches = Watches()
+        self._streams = Streams(settings.http.streams_max, settings.timeouts.stall_s, self._watches)
         self._log_all = settings.observe.log_requests == "all"
         self._slow_s = settings.observe.slow_s
         self._metrics = metrics
@@ -122,9 +123,10 @@ class GraphQLEndpoint:
 
     async def _reply(self, scope: Scope, receive: Receive, head: Head, caller: Caller, trace: traces.RequestTrace) -> Reply:
         question = await self._question(scope, receive, head)
-        deadline_s = asyncio.get_running_loop().time() + self._timeouts.request_s
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._timeouts.request_s
         frame = frame_of(head, caller, trace, deadline_s=deadline_s, queries_only=scope["method"] == "GET")
-        return await watched(self._answerer.answer(question, frame), receive, deadline_s)
+        return await self._watches.over(self._answerer.answer(question, frame), receive, loop, deadline_s)
 
     async def _form(
         self, scope: Scope, receive: Receive, send: Send, media: Media, head: Head, caller: Caller, trace: traces.RequestTrace

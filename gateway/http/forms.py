@@ -19,7 +19,7 @@ from gateway.errors import GatewayError
 from gateway.exchange import Form, Reply, Stream
 from gateway.http.negotiation import FORMS, JSON, Media
 from gateway.http.refusals import RefusalError
-from gateway.http.watch import watched
+from gateway.http.watch import Watches
 
 __all__ = ["Streams", "asked_media"]
 
@@ -43,8 +43,9 @@ def asked_media(query_string: bytes) -> Media | None:
 class Streams:
     """Sends streams, so many at once. ``stall_s``: how long a client may take nothing."""
 
-    def __init__(self, most: int, stall_s: float) -> None:
+    def __init__(self, most: int, stall_s: float, watches: Watches) -> None:
         self._most = most
+        self._watches = watches
         self._stall_s = stall_s
         self._open = 0
 
@@ -75,7 +76,7 @@ class Streams:
         """
         sending = _Sending(asking, send, self._stall_s, media, headers)
         try:
-            return await watched(sending.run(), receive, deadline_s)
+            return await self._watches.over(sending.run(), receive, asyncio.get_running_loop(), deadline_s)
         except TimeoutError:
             assert sending.stream is not None
             return sending.stream, GatewayError("DEADLINE_EXCEEDED", "The client took nothing for too long.")

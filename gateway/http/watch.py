@@ -1,6 +1,6 @@
 """Watch: ends the answering of a request whose client has left, or that is long past its deadline.
 
-Most answers are there before the watch begins, so that they pay for one timer and nothing else.
+Most answers are there before their watch begins, so that they pay for a place among those that one timer looks at, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,50 +12,63 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from gateway.http.body import ClientGoneError
+from gateway.http.deadlines import NEVER_S, Deadlines
 from gateway.http.refusals import RefusalError
 
-__all__ = ["watched"]
+__all__ = ["Watches"]
 
 T = TypeVar("T")
 _BEGINS_AFTER_S = 0.25
 _GRACE_S = 1.0
 
 
-async def watched(work: Coroutine[Any, Any, T], receive: Receive, deadline_s: float) -> T:
-    """Await ``work``, which should keep the deadline itself. Raises: ClientGoneError, DEADLINE_EXCEEDED. Units: loop time."""
-    watch = _Watch(receive, deadline_s + _GRACE_S)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if watch.ended_by is None:
-            raise
-        watch.answering.uncancel()
-        raise watch.ended_by from None
-    finally:
-        watch.stop()
+class Watches:
+    """Watches over the requests of one server."""
+
+    def __init__(self) -> None:
+        self._soon = Deadlines(_BEGINS_AFTER_S)
+
+    async def over(self, work: Coroutine[Any, Any, T], receive: Receive, loop: asyncio.AbstractEventLoop, deadline_s: float) -> T:
+        """Await ``work``, which should keep the deadline itself. Raises: ClientGoneError, DEADLINE_EXCEEDED. Units: loop time."""
+        watch = _Watch(receive, loop, deadline_s + _GRACE_S)
+        self._soon.watch(watch)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if watch.ended_by is None:
+                raise
+            watch.answering.uncancel()
+            raise watch.ended_by from None
+        finally:
+            self._soon.forget(watch)
+            watch.stop()
 
 
 class _Watch:
-    __slots__ = ("_handle", "_receive", "_task", "_until_s", "answering", "ended_by")
+    """One request's. ``due_s``: when it begins."""
 
-    def __init__(self, receive: Receive, until_s: float) -> None:
-        answering = asyncio.current_task()
+    __slots__ = ("_receive", "_task", "_until_s", "answering", "due_s", "ended_by")
+
+    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, until_s: float) -> None:
+        answering = asyncio.current_task(loop)
         if answering is None:
             raise RuntimeError("a request is answered in a task")
         self.answering = answering
         self.ended_by: Exception | None = None
+        self.due_s = loop.time() + _BEGINS_AFTER_S
         self._receive = receive
         self._until_s = until_s
         self._task: asyncio.Task[None] | None = None
-        self._handle = asyncio.get_running_loop().call_later(_BEGINS_AFTER_S, self._begin)
+
+    def late(self, _: float) -> None:
+        """Begin."""
+        self.due_s = NEVER_S
+        self._task = asyncio.create_task(self._wait(), name="request-watch")
 
     def stop(self) -> None:
-        self._handle.cancel()
+        """End, whether begun or not."""
         if self._task is not None:
             self._task.cancel()
-
-    def _begin(self) -> None:
-        self._task = asyncio.create_task(self._wait(), name="request-watch")
 
     async def _wait(self) -> None:
         try:
