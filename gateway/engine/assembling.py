@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from gateway.catalog.standing import standing_json
 from gateway.compiler.executable import ConnectionStep
@@ -18,8 +19,7 @@ from gateway.slo.board import Board
 __all__ = ["Lists", "connection_objects"]
 
 
-@dataclass(slots=True)
-class Lists:
+class Lists(msgspec.Struct):
     """Lists whose rows were shaped together: ``shaped[selection][span]``, and what is known of each list, in the order of ``spans``."""
 
     shaped: Sequence[list[Any]]

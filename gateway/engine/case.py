@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from contracts.predicates import Predicate
 from gateway.catalog.snapshot import Product
@@ -19,8 +20,7 @@ from gateway.governance.views import View
 __all__ = ["Case"]
 
 
-@dataclass(slots=True)
-class Case:
+class Case(msgspec.Struct):
     """A request on its way. ``rules``: product id -> bound row rules; ``bound``: step's path -> what is asked there, in values.
 
     ``flat``: what is answered in another form than JSON. ``cost``, ``rows``: what it was reckoned to take.

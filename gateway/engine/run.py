@@ -80,7 +80,7 @@ class Run:
         members, steps = self.executable.members, self.executable.reads
         for error in self.demanded.errors:
             self.findings.errors.append(error.entry())
-        results = iter(await together([self._root(step) for step in steps])) if steps else iter(())
+        results = iter([await self._root(steps[0])] if len(steps) == 1 else await together([self._root(step) for step in steps]))
         values: list[Any] = []
         for member in members:
             match member:

@@ -7,7 +7,7 @@ MASKED_FIELD_IN_PREDICATE, LIMIT_EXCEEDED).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -70,18 +70,17 @@ def bind(
     return binding.found
 
 
-@dataclass(slots=True)
-class _Binding:
+class _Binding(msgspec.Struct):
     executable: Executable
     values: Values
     bounds: Bounds
     decision: bytes
     rules: Mapping[str, tuple[Predicate, ...]]
     long_as_text: bool
-    found: dict[tuple[str, ...], Bound | Grouping | tuple[Any, ...]] = field(default_factory=dict)
-    links: list[int] = field(default_factory=lambda: [0])
+    found: dict[tuple[str, ...], Bound | Grouping | tuple[Any, ...]] = {}
+    links: int = 0
     """How many conditions on related products there are."""
-    guarded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    guarded: dict[str, tuple[Any, ...]] = {}
     """Product id -> the rows whose totals of protected columns are shown."""
 
     def connection(self, one: ConnectionStep) -> None:
@@ -100,9 +99,9 @@ class _Binding:
 
     def _check_links(self, where: Predicate) -> None:
         count, depth = shape_of_links(where)
-        self.links[0] += count
+        self.links += count
         for limit, found, what in (
-            ("links_max", self.links[0], "conditions on related products in one operation"),
+            ("links_max", self.links, "conditions on related products in one operation"),
             ("link_depth_max", depth, "relationships followed one after another by a condition"),
         ):
             bound = getattr(self.bounds, limit)

@@ -158,7 +158,7 @@ class Costs:
         """Tell what is left to the gateway if that is plain to see: a port that can do all, or a question that needs little."""
         if self._does_all(able):
             return None if is_ruled and asked.counts else Work.NONE
-        if is_ruled or asked.counts or asked.order or asked.since is not None or asked.where != TRUE:
+        if is_ruled or asked.counts or asked.order or asked.since is not None or (asked.where is not TRUE and asked.where != TRUE):
             return None
         if not part.keys:
             return Work.NONE

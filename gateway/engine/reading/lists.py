@@ -7,9 +7,10 @@ filtered, sorted and cut here, cursors by key. *Walked*: in the port's own order
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from contracts.predicates import FALSE, TRUE, Predicate, columns_of, compile_test, conjunction
 from domain_adapters.port import Order, Read
@@ -175,8 +176,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> Fetched:
     return fetched
 
 
-@dataclass(slots=True)
-class _Keeping:
+class _Keeping(msgspec.Struct):
     """Keeps the rows of pages that are a list's, until it is full. ``offset``: of the next row in its page."""
 
     fetched: Fetched

@@ -60,7 +60,7 @@ class Readers:
         """Open a step's product for one request. **Raises** `GatewayError` UPSTREAM_UNAVAILABLE where it has no endpoint."""
         product = step.product
         if product.ports:
-            rows = self._rows.get(product.contract.key)
+            rows = self._rows.get(product.contract.key) if self._rows else None
             return Ports(product, lambda port: self._pages(step, port, budget, rules), self.offers, rows, self._on_failover)
         owner = product.contract.metadata.owner
         raise GatewayError(
