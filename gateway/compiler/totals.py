@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from contracts.model import Aggregates
 from gateway.catalog.snapshot import Column, Product, Relation
 from gateway.governance.ruling import FieldRuling
 
@@ -75,8 +76,9 @@ class GroupCursorPick:
 class AggregatePick:
     """``aggregate``: totals of all rows of the connection.
 
-    What governance says: ``unclear``, columns whose values may not show here; ``protected``, column -> how many subjects a total
-    of it needs (SPEC A8); ``veiled``, columns that are masked but may be used, with their rulings: what shows of them is masked.
+    What governance says: ``unclear``, columns whose values may not show here; ``protected``, column -> which totals of it are allowed,
+    and of how many subjects (SPEC A8); ``veiled``, columns that are masked but may be used, with their rulings: what shows of them is
+    masked.
     """
 
     key: str
@@ -84,7 +86,7 @@ class AggregatePick:
     picks: tuple[MeasurePick | FunctionPick | TypenamePick, ...]
     partners: tuple[Product, ...] = ()
     unclear: frozenset[str] = frozenset()
-    protected: Mapping[str, int] = field(default_factory=dict)
+    protected: Mapping[str, Aggregates] = field(default_factory=dict)
     veiled: Mapping[str, FieldRuling] = field(default_factory=dict)
 
 
@@ -98,7 +100,7 @@ class GroupsPick:
     arguments: Mapping[str, Source]
     partners: tuple[Product, ...]
     unclear: frozenset[str] = frozenset()
-    protected: Mapping[str, int] = field(default_factory=dict)
+    protected: Mapping[str, Aggregates] = field(default_factory=dict)
     veiled: Mapping[str, FieldRuling] = field(default_factory=dict)
 
 

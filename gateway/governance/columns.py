@@ -19,7 +19,7 @@ from gateway.governance.choice import mask_choice
 from gateway.governance.facts import Facts
 from gateway.governance.ruling import Access, FieldRuling, Reason
 
-__all__ = ["NO_GRANT", "Column", "Held", "Sight", "everywhere", "in_clear", "label", "not_at_all", "restrictions_on"]
+__all__ = ["NO_GRANT", "Column", "Held", "Sight", "agreed", "everywhere", "in_clear", "label", "not_at_all", "restrictions_on"]
 
 NO_GRANT = "no grant"
 _POLICY = "policy"
@@ -197,8 +197,13 @@ def _aggregates(classification: FieldClassification, policy: MeshPolicy) -> Aggr
         return classification.aggregates
     by_tag = {tag.tag: tag.aggregates for tag in policy.tags}
     allowed = [by_tag.get(tag) for tag in classification.tags]
+    return agreed(allowed)
+
+
+def agreed(allowed: Sequence[Aggregates | None]) -> Aggregates | None:
+    """Find the totals that all allow: by their functions, of as many subjects as any of them wants."""
     found = [one for one in allowed if one is not None]
-    if len(found) < len(allowed):
+    if not found or len(found) < len(allowed):
         return None
     functions = tuple(it for it in found[0].functions if all(it in one.functions for one in found))
     return Aggregates(min_group=max(one.min_group for one in found), functions=functions)

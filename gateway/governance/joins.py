@@ -13,7 +13,7 @@ from contracts.model import Contract, Relationship
 from contracts.policy import MeshPolicy
 from contracts.together import target_of
 from gateway.governance.choice import mask_choice
-from gateway.governance.columns import label
+from gateway.governance.columns import agreed, label
 from gateway.governance.ruling import Access, FieldRuling
 
 __all__ = ["DifferingPair", "differing_pairs", "stricter"]
@@ -39,6 +39,7 @@ def stricter(a: FieldRuling, b: FieldRuling) -> FieldRuling:
     """
     if not a.varies and not b.varies and (a == b or (b.access is Access.CLEAR and b.usable)):
         return a
+    unclear = [end for end in (a, b) if end.varies or end.access is not Access.CLEAR or not end.usable]
     lead = a if _STRICTNESS[a.access] >= _STRICTNESS[b.access] else b
     masks = [end.mask for end in (a, b) if end.mask is not None]
     return FieldRuling(
@@ -48,6 +49,7 @@ def stricter(a: FieldRuling, b: FieldRuling) -> FieldRuling:
         lead.reason,
         hidden=a.hidden or b.hidden,
         usable=a.usable and b.usable and lead.access is not Access.DENIED,
+        aggregates=agreed([end.aggregates for end in unclear]) if lead.access is Access.MASKED else None,
     )
 
 

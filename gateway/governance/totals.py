@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from gateway.catalog.measures import is_clear, is_open
 from gateway.catalog.snapshot import Column, Product, Relation
-from gateway.compiler.totals import GroupsPick, KeyCellPick, KeyPick, TotalsPick, measures_of
+from gateway.compiler.totals import KeyCellPick, KeyPick, TotalsPick, measures_of
 from gateway.errors import GatewayError
 from gateway.governance.ruling import FieldRuling, ProductRuling
 
@@ -30,7 +30,6 @@ def rule_totals(
     """
     fields = {field.column: joined(field) for field in ruling.fields}
     found: list[Protected] = []
-    least: dict[str, int] = {}
     for measure, path in measures_of(pick):
         if measure.column is None or measure.path:
             continue  # along paths `unclear_along` rules, with what else follows them
@@ -39,13 +38,12 @@ def rule_totals(
             continue
         if field.aggregates is None or measure.function not in field.aggregates.functions:
             raise masked(product, field.column)
-        least[field.column] = field.aggregates.min_group
         found.append((field.column, field, path))
     unclear = frozenset(name for name, field in fields.items() if not is_open(field))
     veiled = {name: field for name, field in fields.items() if name not in unclear and not is_clear(field)}
-    allowed = {name: field.aggregates.min_group for name, field in fields.items() if field.aggregates is not None and name in unclear}
     # Groups may be filtered and sorted by totals that are not selected.
-    return replace(pick, unclear=unclear, veiled=veiled, protected=allowed if isinstance(pick, GroupsPick) else least), found
+    allowed = {name: field.aggregates for name, field in fields.items() if field.aggregates is not None and name in unclear}
+    return replace(pick, unclear=unclear, veiled=veiled, protected=allowed), found
 
 
 def veiled_in(

@@ -14,6 +14,7 @@ from contracts.fields import Enumeration, Field, FieldType, Kind, List, Map, Rec
 from contracts.masks import Mask, MaskKind, fits
 from contracts.model import (
     Access,
+    Aggregates,
     Cardinality,
     Contract,
     FieldClassification,
@@ -23,6 +24,7 @@ from contracts.model import (
     OutputPort,
     Relationship,
     Restriction,
+    Subject,
     Times,
     Visibility,
 )
@@ -117,8 +119,8 @@ class _Draft:
         return f"{self.domain}/{self.name}"
 
 
-def world_of(seed: str) -> World:
-    """Make the world of a seed."""
+def world_of(seed: str, *, totalled_only: bool = False) -> World:
+    """Make the world of a seed. ``totalled_only``: some of its columns are for totals of enough subjects only."""
     random = Random(seed)
     drafts = [_draft(random, number) for number in range(random.randint(2, 4))]
     for number in range(len(drafts)):
@@ -126,9 +128,12 @@ def world_of(seed: str) -> World:
             _link(random, drafts, number)
     rows = _rows(random, drafts)
     contracts = [_contract(random, draft, number) for number, draft in enumerate(drafts)]
+    policy = _policy(random)
     absent = frozenset(draft.id for draft in drafts if random.random() < 0.04)
     lookups = {draft.id: frozenset(name for name in draft.columns if random.random() < 0.5) for draft in drafts}
-    return World(seed, contracts, _policy(random), rows, absent, lookups)
+    if totalled_only:
+        contracts, policy = _totalled_only(Random(f"{seed} totals"), contracts, policy)
+    return World(seed, contracts, policy, rows, absent, lookups)
 
 
 def _draft(random: Random, number: int) -> _Draft:
@@ -328,6 +333,34 @@ def _classification(random: Random, type_: FieldType) -> FieldClassification:
         tags=random.choice(((), ("pii",), ("pii",), ("secret",), ("pii", "secret"), ("unheard-of",))),
         mask=random.choice(fitting) if random.random() < 0.5 else None,
         visibility=Visibility.HIDDEN if random.random() < 0.3 else Visibility.LISTED,
+    )
+
+
+def _totalled_only(random: Random, contracts: list[Contract], policy: MeshPolicy) -> tuple[list[Contract], MeshPolicy]:
+    """Let some columns be for totals of enough subjects only, by what a contract or a tag of the policy says of them."""
+    found = []
+    for contract in contracts:
+        kinds = dict(contract.classification)
+        for it in contract.fields:
+            if _is_number(it.type) and not it.required and random.random() < 0.4:
+                said = {"aggregates": _aggregates(random)} if random.random() < 0.7 else {"tags": ("pii",)}
+                kinds[it.name] = kinds.get(it.name, FieldClassification(level=Level.CONFIDENTIAL)).model_copy(update=said)
+        columns = [it.name for it in contract.fields if isinstance(it.type, Scalar) and it.type.kind is Kind.STRING]
+        subject = Subject(column=random.choice(columns), of=contract.key) if random.random() < 0.6 else None
+        found.append(contract.model_copy(update={"classification": tuple(kinds.items()), "subject": subject}))
+    if random.random() < 0.5:
+        tags = tuple(it.model_copy(update={"aggregates": _aggregates(random)}) for it in policy.tags)
+        policy = policy.model_copy(update={"tags": tags})
+    return found, policy
+
+
+def _is_number(type_: FieldType) -> bool:
+    return isinstance(type_, Scalar) and type_.kind in (Kind.INT, Kind.LONG, Kind.FLOAT, Kind.DECIMAL)
+
+
+def _aggregates(random: Random) -> Aggregates:
+    return Aggregates(
+        min_group=random.choice((2, 2, 3, 5)), functions=random.choice((("sum",), ("avg",), ("sum", "avg"), ("count", "sum", "avg")))
     )
 
 

@@ -155,3 +155,18 @@ async def test_every_group_shown_is_of_enough_subjects_and_all_add_up() -> None:
         if remainder is not None:
             assert (remainder["sum"]["pay"] is None) == (len(rest) < LEAST)
             assert len(rest) >= LEAST or len(groups) == 1
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["level 1", "level 0"])
+async def test_a_total_of_no_rows_hides_nothing_and_says_so_of_none(plain: bool) -> None:
+    asked = await opened(TEAMS, plain=plain)
+    answer = await ask(asked, '(where:{team:{eq:"none"}}){totalCount aggregate{count sum{pay}} groups(by:[{field:TEAM}]){sum{pay}}}')
+    assert answer.data["people"]["wages"] == {"totalCount": 0, "aggregate": {"count": 0, "sum": {"pay": None}}, "groups": []}
+    assert not answer.errors
+
+
+async def test_that_there_are_too_few_values_does_not_tell_whether_there_are_any() -> None:
+    for pay in (None, 10):
+        answer = await ask(await opened([("a", "red", pay)]), "{aggregate{count sum{pay}}}")
+        assert answer.data["people"]["wages"]["aggregate"] == {"count": 1, "sum": {"pay": None}}
+        assert codes(answer) == ["GROUP_TOO_SMALL"]

@@ -148,10 +148,12 @@ class _Binding:
         for it in self.measures:
             if it.path and it.column is not None and it.column.name in unclear[names_of(it.path)]:
                 raise masked(it.path[-1][1], it.column.name)
-        used = {it.column.name for it in self.measures if it.column is not None and not it.path}
-        for name in sorted((used & unclear[()]) - pick.protected.keys() | named & (unclear[()] - pick.unclear)):
+        used = {(it.column.name, it.function) for it in self.measures if it.column is not None and not it.path}
+        # The schema offers what the column allows by itself; where it is one value with others, they may allow less.
+        barred = {name for name, function in used if name not in pick.protected or function not in pick.protected[name].functions}
+        for name in sorted(barred & unclear[()] | named & (unclear[()] - pick.unclear)):
             raise masked(self.product, name)
-        return {name: least for name, least in pick.protected.items() if name in used and name in pick.unclear}
+        return {name: pick.protected[name].min_group for name in sorted({it for it, _ in used}) if name in pick.protected}
 
     # -- slots -------------------------------------------------------------------------------------------------------------
 

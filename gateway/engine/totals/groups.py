@@ -30,7 +30,7 @@ from gateway.engine.reading.walks import Walk, scan
 from gateway.engine.tasks import in_turns, let_go
 from gateway.engine.totals.reduce import fits, of_partial
 from gateway.engine.totals.related import OpenPartner, Related
-from gateway.engine.totals.table import Key, States, Table, begun
+from gateway.engine.totals.table import Key, States, Table
 from gateway.errors import GatewayError
 
 __all__ = ["Parents", "columns_for", "partial_groups", "pushed_groups"]
@@ -108,7 +108,7 @@ async def partial_groups(
         found = await _from_rows(pages, grouping, parents, wanted, foreign=foreign, note=note)
     size, cut = len(parents.columns), len(own)
     if not foreign and not size:
-        return {(): found}
+        return {(): found} if found else {}
     start = size + cut
     related = await Related.of(grouping, foreign, [key[start : start + len(foreign)] for key in found] if foreign else [], open_partner)
     groups: dict[Key, dict[Key, States]] = {}
@@ -266,8 +266,6 @@ async def _from_rows(
     keys += [cells.of(name) for name in foreign]
     table = Table(grouping, keys, cells)
     at_once = 1 + _STATES_AT_ONCE // (1 + len(grouping.measures))
-    if not parents.columns and not keys:
-        table.groups[()] = begun(grouping)
     try:
         if parents.keys:
             fetched = await read_partners(pages, parents.columns, parents.keys, asked=grouping.asked)

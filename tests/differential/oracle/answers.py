@@ -52,6 +52,7 @@ class Answering:
         self.failed: dict[Path, str] = {}
         self.parents: dict[Path, set[Any]] = {}
         self.rounded: set[Path] = set()
+        self.hidden: set[Path] = set()
         self.shown_places: dict[str, Place] = {}
 
     def answer(self) -> Expected:
@@ -266,9 +267,11 @@ class Answering:
         else:
             start = 0
         try:
-            groups = groups_over(total, rows, self.oracle)
+            groups, hides = groups_over(total, rows, self.oracle)
         except Absent:
             self._fail(total.path, "UPSTREAM_UNAVAILABLE")
+        if hides:
+            self.hidden.add(total.path)
         if total.is_aggregate:
             return groups[0]
         first = given.get("first")
@@ -319,9 +322,8 @@ class Answering:
         return data
 
     def _folded(self) -> list[tuple[str, tuple[Any, ...]]]:
-        outermost = {
-            path: code for path, code in self.failed.items() if not any(path[:size] in self.failed for size in range(1, len(path)))
-        }
+        told = dict.fromkeys(self.hidden, "GROUP_TOO_SMALL") | self.failed
+        outermost = {path: code for path, code in told.items() if not any(path[:size] in self.failed for size in range(1, len(path)))}
         return [*self.survey.static, *((code, path) for path, code in outermost.items())]
 
 

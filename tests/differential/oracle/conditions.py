@@ -10,7 +10,7 @@ from typing import Any
 from contracts.fields import FieldType, Kind, Scalar, Unit
 from gateway.catalog.snapshot import Product, Relation, Snapshot
 
-__all__ = ["all_of", "any_of", "compared", "followed", "is_nanos", "is_since", "is_whole", "joined", "nanos", "not_"]
+__all__ = ["all_of", "any_of", "compared", "conditions", "followed", "is_nanos", "is_since", "is_whole", "joined", "nanos", "not_"]
 
 Truth = bool | None
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -74,6 +74,17 @@ def is_whole(product: Product, where: Any, named: set[str], snapshot: Snapshot) 
                 named.add(name)
                 whole &= all(it is not None and (not isinstance(it, list) or None not in it) for it in inner.values())
     return whole
+
+
+def conditions(where: Any) -> list[str]:
+    """List what must hold all together; equal lists are the same condition, said in as many words."""
+    found: list[str] = []
+    for name, inner in (where or {}).items():
+        if name == "and":
+            found += [it for some in inner for it in conditions(some)]
+        elif inner:
+            found.append(repr((name, inner)))
+    return found
 
 
 def followed(product: Product, where: Any, snapshot: Snapshot) -> list[Product]:

@@ -65,7 +65,11 @@ Slot = Term | Measure
 
 @dataclass(slots=True)
 class Total:
-    """One ``aggregate`` (no ``by``) or ``groups`` of a connection. ``after``: the variable that it pages by."""
+    """One ``aggregate`` (no ``by``) or ``groups`` of a connection. ``after``: the variable that it pages by.
+
+    ``protected``: columns that are for totals only -> subjects that one needs; ``is_withheld``: another total of the operation, of other
+    rows, would tell by subtraction what this one hides.
+    """
 
     read: Read
     path: Path
@@ -75,6 +79,8 @@ class Total:
     by: list[Term] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
     order: list[tuple[Slot, str]] = field(default_factory=list)
+    protected: dict[str, int] = field(default_factory=dict)
+    is_withheld: bool = False
 
     @property
     def is_aggregate(self) -> bool:

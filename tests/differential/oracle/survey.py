@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ from graphql import FieldNode, GraphQLSchema, SelectionSetNode, get_named_type
 from graphql.execution.values import get_argument_values
 
 from contracts.masks import strictest
+from contracts.model import Aggregates
 from gateway.catalog.snapshot import Product, Relation, Snapshot
 from gateway.governance.ruling import Access, FieldRuling
 
-from .conditions import is_whole
+from .conditions import conditions, is_whole
 from .expected import Path
-from .questions import Total, aggregate_of, groups_of
+from .questions import Slot, Term, Total, aggregate_of, groups_of
 from .selections import Selections, sets_of
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Survey:
             self._judge(read)
         for total in self.totals.values():
             self._judge_total(total)
+        self._withhold()
         if any(not self.ruling(path, column).usable for path, column in self._filtered):
             self.refusals.add("MASKED_FIELD_IN_PREDICATE")
 
@@ -224,14 +226,36 @@ class Survey:
         columns = {read.product.column_by_graphql_name[name].name for name in named}
         if read.arguments.get("since") is not None:
             columns.add(read.product.contract.times.updated or "")
-        ends = {((), column) for column in columns} | {(it.names, it.column.name) for it in total.ends if it.column is not None}
-        if any(not self._shows(total, end) for end in ends):
+        ends = {(it.names, it.column.name) for it in total.ends if it.column is not None and not self._protects(total, it)}
+        if not all(self._shows(total, ((), column), lambda it: it.usable) for column in columns):
+            self.refusals.add("MASKED_FIELD_IN_PREDICATE")
+        if not all(self._shows(total, end, is_open) for end in ends):
             self.refusals.add("MASKED_FIELD_IN_PREDICATE")
 
-    def _shows(self, total: Total, end: _Cell) -> bool:
+    def _shows(self, total: Total, end: _Cell, may: Callable[[FieldRuling], bool]) -> bool:
         """Whether a column may be used in a total: so may all that are one value with it, and all of them are as clear."""
         rulings = [self.ruling_in(total, *it) for it in _together({end}, total.links)]
-        return all(it.usable for it in rulings) and len({is_clear(it) for it in rulings}) == 1
+        return all(map(may, rulings)) and len({is_clear(it) for it in rulings}) == 1
+
+    def _protects(self, total: Total, slot: Slot) -> bool:
+        """Whether a total is one that a column for totals only allows; notes how many subjects it needs."""
+        if isinstance(slot, Term) or slot.column is None or slot.names:
+            return False
+        ruling = self.ruling(total.read.path, slot.column.name)
+        if is_open(ruling) or ruling.aggregates is None:
+            return False
+        total.protected[slot.column.name] = ruling.aggregates.min_group
+        return slot.function in ruling.aggregates.functions
+
+    def _withhold(self) -> None:
+        """Of totals of protected columns only those of the same rows of a product show: the first, in the order of the operation."""
+        known: dict[str, Any] = {}
+        for read in self.reads.values():
+            for total in self.totals.values():
+                if total.read is read and total.protected:
+                    where = [*conditions(read.arguments.get("where")), *conditions(total.arguments.get("where"))]
+                    rows = (read.path[:-1] if read.relation is not None else (), where, read.arguments.get("since"))
+                    total.is_withheld = known.setdefault(read.product.id, rows) != rows
 
     # -- rulings of joined columns -----------------------------------------------------------------------------------------
 
@@ -251,6 +275,7 @@ class Survey:
             access,
             strictest(masks) if access is Access.MASKED else None,
             usable=all(end.usable for end in ends) and access is not Access.DENIED,
+            aggregates=_allowed([end for end in ends if not is_clear(end)]) if access is Access.MASKED else None,
         )
 
     def _plain(self, cell: _Cell) -> FieldRuling:
@@ -260,6 +285,23 @@ class Survey:
 def is_clear(ruling: FieldRuling) -> bool:
     """Whether every row shows the column as it is."""
     return ruling.usable and ruling.access is Access.CLEAR and not ruling.varies
+
+
+def is_open(ruling: FieldRuling) -> bool:
+    """Whether totals may be taken of the column, however few rows they are of."""
+    return is_clear(ruling) or (ruling.usable and ruling.aggregates is None)
+
+
+def _allowed(ends: list[FieldRuling]) -> Aggregates | None:
+    """Find what totals may be taken of a value that is several columns: what all of those allow that are not clear."""
+    found = [end.aggregates for end in ends]
+    if not found or None in found:
+        return None
+    functions = [it.functions for it in found if it is not None]
+    return Aggregates(
+        min_group=max(it.min_group for it in found if it is not None),
+        functions=tuple(it for it in functions[0] if all(it in some for some in functions)),
+    )
 
 
 def _together(cells: set[_Cell], links: Iterable[tuple[_Cell, _Cell]]) -> set[_Cell]:

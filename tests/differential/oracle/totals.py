@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Absent", "Group", "GroupPart", "groups_over", "is_rounded", "shown"]
 
 _NO_MASK = Mask(MaskKind.NULLIFY)
+_REST = "is the rest"
 
 
 class Absent(Exception):  # noqa: N818  # a finding, which the answer tells at its place
@@ -58,23 +59,66 @@ class GroupPart:
         return next(it for it in total.measures if (it.function, it.names) == (self.function, self.names) and it.column is column)
 
 
-def groups_over(total: Total, rows: list[Row], oracle: Oracle) -> list[Group]:
-    """Form all groups over rows of the list, filtered and in order. Raises `Absent`."""
-    spelling = {it: f"k{at}" for at, it in enumerate(total.by)} | {it: f"m{at}" for at, it in enumerate(total.measures)}
+def groups_over(total: Total, rows: list[Row], oracle: Oracle) -> tuple[list[Group], bool]:
+    """Form all groups over rows of the list, filtered and in order; says as well whether any is too small to show. Raises `Absent`."""
+    spelling: dict[Slot, str] = {it: f"k{at}" for at, it in enumerate(total.by)}
+    spelling |= {it: f"m{at}" for at, it in enumerate(total.measures)}
     columns = {_spelt(it): it.column.field for it in total.ends if it.column is not None}
+    columns |= {spelling[it]: it.column.field for it in total.by}
     contract: Any = SimpleNamespace(field_by_name=columns)
+    by = tuple(GroupBy(spelling[it], it.part, it.zone) for it in total.by)
+    cells = _joined(total, rows, oracle)
+    for it in cells:
+        it.update({spelling[term]: it[_spelt(term)] for term in total.by})
+    taken = _merged(total, rows, [naive.groups_of([it], Question(group_by=by), contract)[0].key for it in cells])
+    for it, is_taken in zip(cells, taken, strict=True):
+        it.update({name.column: None for name in by} if is_taken else {}, **{_REST: is_taken})
     question = Question(
         aggregates=tuple(Aggregate(it.function, _spelt(it) if it.column else None, spelling[it]) for it in total.measures),
-        group_by=tuple(GroupBy(_spelt(it), it.part, it.zone) for it in total.by),
-        order_by=tuple(_order(_spelt(slot) if isinstance(slot, Term) else spelling[slot], direction) for slot, direction in total.order),
+        group_by=(*by, GroupBy(_REST)) if by else (),
+        order_by=(Order(_REST), *(_order(spelling[slot], direction) for slot, direction in total.order)) if by else (),
     )
-    found = naive.groups_of(_joined(total, rows, oracle), question, contract)
-    groups = []
-    for it in found:
-        cells: dict[Slot, Any] = dict(zip(total.by, it.key, strict=True)) | {slot: it.values[spelling[slot]] for slot in total.measures}
-        groups.append(Group(total, cells))
+    groups, hides = [], False
+    for found in naive.groups_of(cells, question, contract):
+        values: dict[Slot, Any] = {slot: found.values[spelling[slot]] for slot in total.measures}
+        members = [row for row, is_taken in zip(rows, taken, strict=True) if is_taken or not by]
+        is_small = (not by or found.key[-1]) and _size(total, members) < max(total.protected.values(), default=0)
+        if total.protected and (total.is_withheld or is_small):
+            hides |= bool(rows)
+            values |= {slot: None for slot in total.measures if _is_protected(total, slot)}
+        groups.append(Group(total, dict(zip(total.by, found.key, strict=False)) | values))
     having = total.arguments.get("having")
-    return [it for it in groups if total.keeps(having, it.cells.__getitem__) is True]
+    return [it for it in groups if total.keeps(having, it.cells.__getitem__) is True], hides
+
+
+def _merged(total: Total, rows: list[Row], keys: list[tuple[Any, ...]]) -> list[bool]:
+    """Say of each row whether its group is too small to show, or has to be taken in by those that are (SPEC A8)."""
+    members: dict[tuple[Any, ...], list[Row]] = {}
+    for row, key in zip(rows, keys, strict=True):
+        members.setdefault(key, []).append(row)
+    least = max(total.protected.values(), default=0)
+    rest: list[Row] = []
+    taken = set()
+    for key in sorted(members, key=lambda it: (_size(total, members[it]), [(cell is None, cell) for cell in it])) if total.by else ():
+        if _size(total, members[key]) >= least and (not rest or _size(total, rest) >= least):
+            break
+        taken.add(key)
+        rest += members[key]
+    return [key in taken for key in keys]
+
+
+def _size(total: Total, rows: list[Row]) -> int:
+    """Count the subjects that have a value, in the protected column that has fewest."""
+    subject = total.read.product.contract.subject
+    sizes = []
+    for column in total.protected:
+        known = [row for row in rows if row[column] is not None]
+        sizes.append(len(known) if subject is None else len({row[subject.column] for row in known} - {None}))
+    return min(sizes, default=0)
+
+
+def _is_protected(total: Total, slot: Measure) -> bool:
+    return slot.column is not None and not slot.names and slot.column.name in total.protected
 
 
 def _spelt(slot: Slot) -> str:

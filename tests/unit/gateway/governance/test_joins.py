@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contracts.fields import Kind, Scalar
 from contracts.masks import Mask, MaskKind
-from contracts.model import Contract, FieldClassification, Level, Relationship, Visibility
+from contracts.model import Aggregates, Contract, FieldClassification, Level, Relationship, Visibility
+from gateway.catalog.measures import is_open
 from gateway.governance.joins import differing_pairs, stricter
 from gateway.governance.ruling import Access, FieldRuling, Reason
 
@@ -52,6 +54,19 @@ def test_equal_and_clear_ends_change_nothing() -> None:
     assert stricter(MASKED, MASKED) is MASKED
     assert stricter(MASKED, CLEAR) is MASKED
     assert stricter(VARIES, VARIES).varies is False
+
+
+@pytest.mark.parametrize("usable", [False, True])
+def test_what_is_for_totals_only_at_one_end_is_so_at_the_other_and_no_more_whether_its_grant_lifts_the_mask_or_not(usable: bool) -> None:
+    pay = Aggregates(min_group=3, functions=("sum", "avg"))
+    totalled = FieldRuling("other", Access.MASKED, EMAIL, Reason("pii", "b"), usable=usable, aggregates=pay)
+    for found in (stricter(CLEAR, totalled), stricter(totalled, CLEAR)):
+        assert found.aggregates == pay
+        assert not is_open(found)
+    few = replace(totalled, column="few", aggregates=Aggregates(min_group=9, functions=("avg",)))
+    assert stricter(few, totalled).aggregates == stricter(totalled, few).aggregates == Aggregates(min_group=9, functions=("avg",))
+    for other in (REDACTED, DENIED, VARIES):
+        assert stricter(totalled, other).aggregates is stricter(other, totalled).aggregates is None
 
 
 def test_what_is_hidden_at_one_end_is_hidden() -> None:
