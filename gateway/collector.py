@@ -49,6 +49,12 @@ class Collector:
         self.relieved += 1
         return True
 
+    def release(self) -> None:
+        """Put nothing aside any more, and look at all of it again: for a process that goes on after it has served."""
+        if self._collected in gc.callbacks:
+            gc.callbacks.remove(self._collected)
+        gc.unfreeze()
+
     def _collected(self, phase: str, info: dict[str, int]) -> None:
         if phase == "stop" and info["generation"] == 2:
             self._survived += len(gc.get_objects(generation=2))

@@ -67,6 +67,7 @@ def serve(application: ASGIApp, settings: Settings, listener: socket.socket) -> 
     except SystemExit:
         return 1
     finally:
+        collector.release()
         for number, handler in before.items():
             signal.signal(number, handler)
     logs.event("stopped")

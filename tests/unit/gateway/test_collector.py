@@ -29,9 +29,8 @@ def settled() -> Iterator[Collector]:
     made = Collector()
     made.settle()
     yield made
-    gc.callbacks.remove(made._collected)
+    made.release()
     gc.set_threshold(*before)
-    gc.unfreeze()
     if not was_on:
         gc.disable()
 
@@ -89,3 +88,13 @@ def test_what_came_and_went_is_no_reason_to_look_at_everything(settled: Collecto
         kept.clear()
     assert not settled.relieve()
     assert settled.relieved == 0
+
+
+def test_who_has_served_looks_at_everything_again(settled: Collector) -> None:
+    kept: list[list[int]] = []
+    _turn_over(kept)
+    settled.release()
+    assert gc.get_freeze_count() == 0
+    _turn_over(kept)
+    assert gc.get_freeze_count() == 0
+    settled.release()
