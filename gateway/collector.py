@@ -1,9 +1,10 @@
 """The garbage collector looks at what is new, never at all that is kept: its longest run stays short however much is kept.
 
 Nearly everything here is let go of by its last reference, and a run over all that lives would take a fraction of a second for a large mesh,
-or after some thousand compiled operations, while nobody is answered. So what has survived every generation is put aside (`gc.freeze`),
-where it still goes when its last reference does; only what refers to itself would stay there for ever. When much more is put aside than
-there was at first, all of it is looked at once (`relieve`). Touches the process's collector, and nothing else.
+or after some thousand compiled operations, while nobody is answered. So when nobody is being answered, what has survived is put aside
+(`gc.freeze`), where it still goes when its last reference does. Only what refers to itself, and lives for a while before it is garbage,
+would stay there for ever: when much more is put aside than there was at first, all of it is looked at once (`relieve`). Touches the
+process's collector, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ import gc
 
 __all__ = ["GROWTH_MAX", "THRESHOLDS", "Collector", "collector"]
 
-THRESHOLDS = (1_000, 2, 0)
-"""So that the oldest generation has some five thousand objects when it is looked through, which takes two milliseconds."""
+THRESHOLDS = (1_000, 2, 8)
+"""The oldest generation is looked through when nobody was idle while some twenty thousand objects survived."""
 
 GROWTH_MAX = 400_000
 """Objects more than at first: as many as some thousand kept operations have, and a tenth of that in what refers to itself."""
+
+_DUE = 2
+"""So many runs of the middle generation, of three thousand objects each, are worth a run of the oldest in an idle moment."""
 
 
 class Collector:
     """The process's collector. ``relieved``: how often everything was looked at."""
 
     def __init__(self) -> None:
-        self._base = 0
-        self._survived = 0
+        self._base = self._survived = 0
+        self._is_settled = False
         self.relieved = 0
 
     def settle(self) -> None:
@@ -32,9 +36,15 @@ class Collector:
         gc.freeze()
         gc.enable()
         gc.set_threshold(*THRESHOLDS)
-        if self._collected not in gc.callbacks:
+        if not self._is_settled:
+            self._is_settled = True
             gc.callbacks.append(self._collected)
         self._base = gc.get_freeze_count()
+
+    def rest(self) -> None:
+        """Put aside what survived, if that is enough: for who is idle, as what is being worked on would be put aside as well."""
+        if gc.get_count()[2] >= _DUE and self._is_settled:
+            gc.collect()
 
     def relieve(self) -> bool:
         """Look at everything if far more is put aside than there was; say whether that was done. For who calls this now and then."""
@@ -46,6 +56,7 @@ class Collector:
         gc.unfreeze()
         gc.collect()
         self.settle()
+        self._survived = 0
         self.relieved += 1
         return True
 
@@ -56,6 +67,7 @@ class Collector:
         gc.unfreeze()
 
     def _collected(self, phase: str, info: dict[str, int]) -> None:
+        # Also where nobody was idle for long: else the next run would be over as much again, and more.
         if phase == "stop" and info["generation"] == 2:
             self._survived += len(gc.get_objects(generation=2))
             gc.freeze()

@@ -15,6 +15,7 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from gateway.caller import Caller
+from gateway.collector import collector
 from gateway.errors import GatewayError
 from gateway.exchange import Answerer, Question, Reply, Stream
 from gateway.http import body as bodies
@@ -118,8 +119,13 @@ class GraphQLEndpoint:
             internal = GatewayError("INTERNAL", f"Something went wrong; quote {trace.request_id}.")
             await _refuse(send, internal, status, media=media, request_id=trace.request_id)
         finally:
-            self._in_flight -= 1
             self._note(code, status, time.perf_counter() - started_s, trace, caller=caller, reply=reply)
+            self._leave()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            collector.rest()
 
     async def _reply(self, scope: Scope, receive: Receive, head: Head, caller: Caller, trace: traces.RequestTrace) -> Reply:
         question = await self._question(scope, receive, head)

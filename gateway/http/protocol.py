@@ -136,6 +136,9 @@ class HttpProtocol(asyncio.Protocol):
                 cycle.wake()
         self._queue.clear()
         self.resume_writing()
+        # They know this connection as it knows them, and all would wait for the collector together.
+        self._cycle = None
+        del self._parser
 
     def shutdown(self) -> None:
         """Close when what is in flight is answered."""
