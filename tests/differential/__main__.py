@@ -2,7 +2,7 @@
 
 The engine over both levels of port, in process and over the wire, against graphql-core with plain resolvers, totals and filters along
 relationships included; totals against the plainest evaluation; forms against the JSON answer; rulings against their specification; joins,
-filters and groups against one database; a mirror against its origin. ``MESHGATE_TEST_SEED=fresh`` draws others.
+filters and groups against one database; mirrors against graphql-core and their origin. ``MESHGATE_TEST_SEED=fresh`` draws others.
 """
 
 from __future__ import annotations

@@ -8,8 +8,14 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from contracts.policy import TagPolicy
+from domain_adapters.addresses import AddressPolicy
+from domain_adapters.endpoint import Endpoint
+from domain_adapters.kinds import Surroundings
+from domain_adapters.mirror import open_mirror
 from domain_adapters.port import Port
 from domain_adapters.serve import Served, site
 from domain_adapters.sources import Rows
@@ -30,7 +36,7 @@ from .oracle import Approximate, Mesh, Oracle
 from .plain_port import PlainPort
 from .worlds import NOW, World
 
-__all__ = ["Answer", "Asked", "Running", "differences", "engine_of", "over_http", "running"]
+__all__ = ["Answer", "Asked", "Running", "differences", "engine_of", "over_http", "over_mirrors", "running"]
 
 SECRET = b"a secret of 32 bytes, for tests!"
 
@@ -152,6 +158,31 @@ async def over_http(world: World, level: int) -> AsyncIterator[Asked]:
         finally:
             for (port,) in found.values():
                 await port.aclose()
+
+
+@contextlib.asynccontextmanager
+async def over_mirrors(world: World, folder: Path) -> AsyncIterator[Asked]:
+    """Serve a world's products as endpoints that only page, and make an engine over mirrors of them."""
+    # The gateway's policy may know no more of a tag than that it withholds it; whoever mirrors has to know them all.
+    tags = {it.tag for it in world.policy.tags}
+    unheard = {tag for contract in world.contracts for _, kind in contract.classification for tag in kind.tags} - tags
+    policy = world.policy.model_copy(update={"tags": (*world.policy.tags, *(TagPolicy(tag=tag) for tag in sorted(unheard)))})
+    around = Surroundings(policy=AddressPolicy(loopback=True))
+    served = [contract for contract in world.contracts if contract.key not in world.absent]
+    ports = [await open_sql(contract, Rows(world.rows[contract.key]), clock=lambda: NOW, cursors=1) for contract in served]
+    app = site(tuple(Served(contract, port, levels=frozenset({0})) for contract, port in zip(served, ports, strict=True)))
+    async with serving(app) as url, contextlib.AsyncExitStack() as stack:
+        copies: dict[str, tuple[Port, ...]] = {}
+        for contract in served:
+            copy = await open_mirror(contract, Endpoint(url), folder, policy=policy, around=around, secret=SECRET, clock=lambda: NOW)
+            stack.push_async_callback(copy.aclose)
+            await copy.refresher.refresh()
+            copies[contract.key] = (copy,)
+        asked = engine_of(snapshot_of(world.contracts, copies), world)
+        for product in asked.mesh.snapshot.products.values():
+            for port in product.ports:
+                asked.engine.note_proof(product, port, proved=hash_of(world.seed) % 2 == 0)
+        yield asked
 
 
 def hash_of(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The engine over both levels of port against graphql-core with plain resolvers: same data, same errors, for any operation.
+"""The engine over both levels of port and mirrors against graphql-core with plain resolvers: same data, same errors, for any operation.
 
 ``MESHGATE_CASES`` says how many operations; ``MESHGATE_TEST_SEED`` with the number that a failure printed replays it.
 """
@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -22,7 +23,7 @@ from . import figures
 from .operations import Operation, operation_of
 from .oracle import Expected, Place
 from .ruling_cases import SEED
-from .running import Asked, differences, over_http, running
+from .running import Asked, differences, over_http, over_mirrors, running
 from .worlds import World, callers_of, world_of
 
 CASES = int(os.environ.get("MESHGATE_CASES") or 2_000)
@@ -50,6 +51,13 @@ async def test_every_operation_is_answered_alike_over_the_wire(level: int) -> No
         world = world_of(f"{SEED}-http-{number}")
         async with over_http(world, level) as asked:
             await check_cases(world, range(PER_WORLD // 2), {f"level {level} over HTTP": asked})
+
+
+async def test_every_operation_is_answered_alike_over_mirrors_of_endpoints_that_only_page(tmp_path: Path) -> None:
+    for number in range(max(1, CASES // 400)):
+        world = world_of(f"{SEED}-mirror-{number}", totalled_only=number % 2 == 1)
+        async with over_mirrors(world, tmp_path / str(number)) as asked:
+            await check_cases(world, range(PER_WORLD // 2), {"mirrors": asked})
 
 
 async def check_cases(world: World, cases: Iterable[int], engines: Mapping[str, Asked]) -> None:
