@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.errors import CODES
 from gateway.errors_page import page
-from gateway.settings import load
+from gateway.settings import Settings, load
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,6 +33,30 @@ def test_the_settings_to_start_from_can_be_loaded() -> None:
     assert settings.catalog_dir.resolve() == ROOT / "contracts/catalog"
     assert set(settings.products) == {"order/orders-daily", "payment/payments", "customer/customers"}
     assert settings.auth.roles_claim == "realm_access.roles"
+
+
+def documents() -> Iterator[Path]:
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md"), *ROOT.glob("*/*/*/*.md")):
+        if ".venv" not in path.parts and "node_modules" not in path.parts:
+            yield path
+
+
+def test_every_file_that_documents_name_is_there() -> None:
+    for path in documents():
+        for name in re.findall(r"`((?:contracts|domain_adapters|gateway|tests|deploy)/[\w/.-]+)`", path.read_text()):
+            assert (ROOT / name).exists() or (ROOT / f"{name}.py").exists(), f"{path}: {name}"
+
+
+def test_every_setting_that_documents_name_is_there() -> None:
+    sections = {
+        name: set(it.annotation.model_fields) for name, it in Settings.model_fields.items() if hasattr(it.annotation, "model_fields")
+    }
+    found = 0
+    for path in (ROOT / "README.md", ROOT / "gateway/README.md", *(ROOT / "gateway/docs").glob("*.md")):
+        for section, name in re.findall(rf"`({'|'.join(sections)})\.([a-z_]+)\b", path.read_text()):
+            assert name in sections[section], f"{path}: {section}.{name}"
+            found += 1
+    assert found > 100
 
 
 def test_links_between_documents_lead_somewhere() -> None:
