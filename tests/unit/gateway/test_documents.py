@@ -65,3 +65,9 @@ def test_links_between_documents_lead_somewhere() -> None:
             continue
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
             assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+def test_the_tests_that_promises_are_shown_by_are_there() -> None:
+    named = re.findall(r"`((?:attacks|bench|differential|e2e|property)/[\w./]+)`", (ROOT / "tests/README.md").read_text())
+    assert len(named) > 20
+    assert [it for it in named if not (ROOT / "tests" / it).exists()] == []
