@@ -52,9 +52,10 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An encoded answer. ``body``: the whole JSON object. ``has_data``: ``data`` is present and not null.
+    """An encoded answer. ``body``: the whole JSON object, or, of a long one, its first piece, which ``rest`` follows.
 
-    ``refusal``: the code of a request that was refused as a whole, None if it was executed. ``headers``: extra response headers.
+    ``has_data``: ``data`` is present and not null. ``refusal``: the code of a request that was refused as a whole, None if it was
+    executed. ``headers``: extra response headers.
     ``has_errors``: ``errors`` is present. ``products``: those that were read, for the log.
     """
 
@@ -64,6 +65,12 @@ class Reply(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     has_errors: bool = False
     products: tuple[str, ...] = ()
+    rest: tuple[bytes, ...] = ()
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """All of it, in order."""
+        return (self.body, *self.rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class TimeoutSettings(Section):
 
     request_s: Seconds = Field(30.0, description="A whole request; what is not there by then is answered as `DEADLINE_EXCEEDED`.")
     stream_s: Seconds = Field(900.0, description="A whole answer as CSV, JSON lines or Arrow, until its last byte is taken.")
-    stall_s: Seconds = Field(60.0, description="How long a client may take nothing of such an answer.")
+    stall_s: Seconds = Field(60.0, description="How long a client may take nothing of such an answer, or of a long one as JSON.")
     upstream_s: Seconds = Field(10.0, description="One upstream read.")
     connect_s: Seconds = Field(3.0, description="Connecting to an upstream.")
     head_s: Seconds = Field(10.0, description="Receiving a request's head.")
@@ -140,7 +140,9 @@ class UpstreamSettings(Section):
     private: bool = Field(True, description="Endpoints may be in private networks.")
     networks: Names = Field((), description="If any, endpoints must be inside these networks, e.g. `10.2.0.0/16`.")
     page_max_bytes: Positive = Field(64 * 1024 * 1024, description="Largest page of one port, unpacked.")
-    request_max_bytes: Positive = Field(256 * 1024 * 1024, description="What all ports together may answer to one request.")
+    request_max_bytes: Positive = Field(
+        256 * 1024 * 1024, description="What all ports together may answer to one request, and a long answer may take up."
+    )
     process_max_bytes: Positive = Field(
         1024 * 1024 * 1024,
         description="What answers of ports may take up in the process at a time, arriving or worked on; more get 503 `OVERLOADED`.",

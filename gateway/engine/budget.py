@@ -87,11 +87,19 @@ class Budget:
         return monotonic() >= self.deadline_s - _MOMENT_S
 
     def spend(self, body: bytes) -> bytes:
-        """Count a page's bytes. Raises: LIMIT_EXCEEDED (more than a request may take in), OVERLOADED (all together hold too much)."""
+        """Count the bytes of a page, or of a part of a long answer.
+
+        Raises: LIMIT_EXCEEDED (more than a request may take in, or answer), OVERLOADED (all together hold too much).
+        """
         self._taken += len(body)
         if self._taken > self._room:
             self._make_room()
         return body
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it took in so much that its answer may take long to be written."""
+        return self._taken > _UNCOUNTED_BYTES
 
     @property
     def left_bytes(self) -> int:
@@ -100,7 +108,7 @@ class Budget:
 
     def too_much(self) -> GatewayError:
         """Make the refusal of a request that takes in more than it may."""
-        return GatewayError("LIMIT_EXCEEDED", "The products asked for answered more bytes than one request may take in.")
+        return GatewayError("LIMIT_EXCEEDED", "This takes in, or answers, more bytes than one request may.")
 
     def let_go(self) -> None:
         """Begin to count anew: what was taken in is no longer held."""

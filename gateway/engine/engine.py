@@ -43,12 +43,13 @@ from gateway.engine.asking.uses import fields_asked, fields_of
 from gateway.engine.budget import Bounds, Budget, Budgets
 from gateway.engine.case import Case
 from gateway.engine.demanding import NOTHING_UNMET, check_demands, without
+from gateway.engine.encoding import in_pieces
 from gateway.engine.explaining.cost import Costs, Tariff
 from gateway.engine.explaining.explain import Explained
 from gateway.engine.foreign import answer_foreign
 from gateway.engine.reading.findings import Findings
 from gateway.engine.reading.readers import Readers
-from gateway.engine.respond import refusal, reply_bytes
+from gateway.engine.respond import receipts_bytes, refusal, reply_bytes, reply_pieces
 from gateway.engine.run import Run
 from gateway.engine.signals import Signals
 from gateway.engine.stream import StrictFindings, begin
@@ -141,7 +142,8 @@ class Engine:
             # Every read ends by itself before the deadline; see `Budget`.
             data = await run.data()
             self.signals.cost(case.cost, case.rows, budget.rows)
-            return self._reply(case, run, data)
+            pieces = await in_pieces(data, budget.spend) if budget.is_large else []
+            return self._reply(case, run, data, pieces)
         except Exception as error:
             return self._refused(error, frame)
         finally:
@@ -277,6 +279,7 @@ class Engine:
             foreign=lambda pick: self._beside(case.frame, self._foreign, pick, case, findings.errors),
             long_as_text=case.frame.long_as_text,
             encodes=not streams,
+            spend=lambda text: budget().spend(text),
             findings=findings,
             demanded=case.demanded,
         )
@@ -303,7 +306,7 @@ class Engine:
 
     # -- the end -----------------------------------------------------------------------------------------------------------
 
-    def _reply(self, case: Case, run: Run, data: Any) -> Reply:
+    def _reply(self, case: Case, run: Run, data: Any, pieces: list[bytes]) -> Reply:
         executable, frame = case.executable, case.frame
         errors: list[dict[str, Any]] = run.findings.errors if frame.denied_silently else [*run.findings.errors, *executable.ruled.refusals]
         self._tell_of(run, frame)
@@ -312,10 +315,11 @@ class Engine:
             read = without(read, run.demanded)
         slo, status = self.board.stamp(read)
         unmet = run.demanded.warnings
-        body = reply_bytes(data, errors, slo=slo, masked=executable.masked, denied=executable.denied, unmet=unmet)
+        receipts = receipts_bytes(slo=slo, masked=executable.masked, denied=executable.denied, unmet=unmet)
+        body, *rest = reply_pieces(pieces, errors, receipts) if pieces else (reply_bytes(data, errors, receipts),)
         products = executable.product_ids if read is executable.products else tuple(id_ for id_, _ in read)
         headers = (("Mesh-Slo-Status", status),) if products else ()
-        return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products)
+        return Reply(body, has_data=True, headers=headers, has_errors=bool(errors), products=products, rest=tuple(rest))
 
     async def _guarded(self, source: AsyncGenerator[bytes, None], case: Case, run: Run, budgets: Budgets) -> AsyncGenerator[bytes, None]:
         try:

@@ -11,7 +11,7 @@ from gateway.compiler.executable import Executable
 from gateway.errors import GatewayError, RefusedError
 from gateway.exchange import Reply
 
-__all__ = ["refusal", "reply_bytes", "stream_headers"]
+__all__ = ["receipts_bytes", "refusal", "reply_bytes", "reply_pieces", "stream_headers"]
 
 
 class _Answer(msgspec.Struct, omit_defaults=True):
@@ -26,18 +26,28 @@ _RETRY = (("Retry-After", "1"),)
 _BYPASS = b',"cache":{"status":"BYPASS","ageSeconds":0.0}'
 
 
-def reply_bytes(
-    data: Any, errors: Sequence[dict[str, Any]], *, slo: bytes, masked: bytes, denied: bytes, unmet: Sequence[dict[str, Any]] = ()
-) -> bytes:
-    """Encode an executed operation's answer. ``slo``, ``masked``, ``denied``: JSON, ready made. ``unmet``: demands, by @requireSlo."""
+def reply_bytes(data: Any, errors: Sequence[dict[str, Any]], receipts: bytes) -> bytes:
+    """Encode an executed operation's answer, with its ``extensions`` ready made."""
+    return _encode(_Answer(data, errors, msgspec.Raw(receipts)))
+
+
+def reply_pieces(data: Sequence[bytes], errors: Sequence[dict[str, Any]], receipts: bytes) -> tuple[bytes, ...]:
+    """Put a long answer around its data, which is encoded: the same bytes as `reply_bytes` gives, in no fewer pieces."""
+    told = b',"errors":' + _encode(errors) if errors else b""
+    end = b'%b,"extensions":%b}' % (told, receipts)
+    first, *rest = data
+    return (b'{"data":' + first, *rest, end) if rest else (b'{"data":%b%b' % (first, end),)
+
+
+def receipts_bytes(*, slo: bytes, masked: bytes, denied: bytes, unmet: Sequence[dict[str, Any]] = ()) -> bytes:
+    """Encode an answer's ``extensions``. ``slo``, ``masked``, ``denied``: JSON, ready made. ``unmet``: demands, by @requireSlo."""
     parts = [b'{"mesh":{"slo":', slo, b',"masked":', masked]
     if denied != b"[]":
         parts += [b',"denied":', denied]
     if unmet:
         parts += [b',"unmet":', _encode(unmet)]
     parts += [_BYPASS, b"}}"]
-    # In one go: an answer may be large, and what joins it copies it.
-    return _encode(_Answer(data, errors, msgspec.Raw(b"".join(parts))))
+    return b"".join(parts)
 
 
 def refusal(error: GatewayError, request_id: str) -> Reply:
@@ -53,7 +63,7 @@ def refusal(error: GatewayError, request_id: str) -> Reply:
 def stream_headers(executable: Executable, slo: str, first: int, unmet: Sequence[dict[str, Any]] = ()) -> tuple[tuple[str, str], ...]:
     """Write the receipts of an answer that has no place for them in its body: ``Mesh-Masked: path:mask, ...``.
 
-    ``Mesh-First``: how many rows it has at most, whether that was asked for or is the default. ``unmet``: as in `reply_bytes`.
+    ``Mesh-First``: how many rows it has at most, whether that was asked for or is the default. ``unmet``: as in `receipts_bytes`.
     """
     headers = [("Mesh-Slo-Status", slo), ("Mesh-First", str(first))]
     if masked := executable.ruled.masked:

@@ -54,7 +54,7 @@ Open = Callable[[Step], Ports]
 class Run:
     """One execution. ``rules``: product id -> bound row rules; ``board``: how products stand; ``demanded``: what is not read.
 
-    ``encodes``: rows are for a JSON answer, and may be JSON themselves before it is put together.
+    ``encodes``: rows are for a JSON answer, and may be JSON themselves before it is put together; ``spend``: told of it.
     """
 
     executable: Executable
@@ -66,6 +66,7 @@ class Run:
     foreign: Callable[[ForeignPick], Awaitable[Any]]
     long_as_text: bool = False
     encodes: bool = True
+    spend: Callable[[bytes], object] = lambda _: None
     findings: Findings = field(default_factory=Findings)
     demanded: Demanded = NOTHING_UNMET
     totals: Totals = field(init=False)
@@ -73,7 +74,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.semijoins = Semijoins(self.open, self.findings, self.bound)
-        self.totals = Totals(self.open, self.bound, self.executable.rulings, self.cursors, self.findings, self.semijoins)
+        self.totals = Totals(self.open, self.bound, self.executable.rulings, self.cursors, self.findings, self.semijoins, self.spend)
 
     async def data(self) -> Any:
         """Run everything and return the object to encode as ``data``."""
@@ -178,7 +179,7 @@ class Run:
         async for some in in_turns(rows, at_once):
             shaped = shape.shape(some, partners, tests)
             # Of a long list, rows are encoded here, some at a time: what remains to do at the end is to copy them.
-            found += in_json(shaped) if is_long else shaped
+            found += in_json(shaped, self.spend) if is_long else shaped
         return found
 
     def _tests(self, shape: RowShape) -> Sequence[Callable[[Any], bool | None]]:

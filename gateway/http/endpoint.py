@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway.caller import Caller
 from gateway.collector import collector
@@ -103,7 +103,7 @@ class GraphQLEndpoint:
                 reply = await self._reply(scope, receive, head, caller, trace)
             code = reply.refusal.name if reply.refusal is not None else "PARTIAL" if reply.has_errors else "OK"
             status = status_of(reply, media, draft=self._settings.draft_statuses)
-            await _send(send, status, media, body=reply.body, request_id=trace.request_id, headers=_reply_headers(reply, status))
+            await self._sent(send, status, media, reply, trace.request_id)
         except GatewayError as refusal:
             code = refusal.code.name
             status = _refusal_status(refusal, media)
@@ -112,7 +112,7 @@ class GraphQLEndpoint:
                 headers.append(_ALLOW)
             await _refuse(send, refusal, status, media=media, request_id=trace.request_id, headers=headers)
         except bodies.ClientGoneError:
-            pass
+            code, status = "CLIENT_GONE", 499
         except Exception as error:
             code, status = "INTERNAL", 500
             logs.fault("request_failed", error, request_id=trace.request_id)
@@ -145,6 +145,12 @@ class GraphQLEndpoint:
             asking = self._answerer.stream(question, frame, media.form)
             headers = [(b"x-request-id", trace.request_id.encode()), *_ALWAYS]
             return await self._streams.answer(asking, receive, send, media=media, headers=headers, deadline_s=deadline_s)
+
+    def _sent(self, send: Send, status: int, media: Media, reply: Reply, request_id: str) -> Coroutine[Any, Any, None]:
+        headers = _reply_headers(reply, status)
+        if reply.rest:
+            return _send_pieces(send, status, media, reply, request_id=request_id, headers=headers, stall_s=self._timeouts.stall_s)
+        return _send(send, status, media, body=reply.body, request_id=request_id, headers=headers)
 
     async def _question(self, scope: Scope, receive: Receive, head: Head) -> Question:
         if scope["method"] == "GET":
@@ -214,17 +220,32 @@ async def _refuse(
 
 
 async def _send(send: Send, status: int, media: Media, *, body: bytes, request_id: str, headers: Iterable[Header] = ()) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", media.content_type),
-                (b"content-length", str(len(body)).encode()),
-                (b"x-request-id", request_id.encode()),
-                *_ALWAYS,
-                *headers,
-            ],
-        }
-    )
+    await send(_start(status, media, len(body), request_id, headers))
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_pieces(
+    send: Send, status: int, media: Media, reply: Reply, *, request_id: str, headers: Iterable[Header], stall_s: float
+) -> None:
+    """Send a long answer as fast as the client takes it. Raises: ClientGoneError."""
+    await send(_start(status, media, sum(map(len, reply.pieces)), request_id, headers))
+    try:
+        for place, piece in enumerate(reply.pieces):
+            async with asyncio.timeout(stall_s):
+                await send({"type": "http.response.body", "body": piece, "more_body": place < len(reply.rest)})
+    except TimeoutError:
+        raise bodies.ClientGoneError from None
+
+
+def _start(status: int, media: Media, size: int, request_id: str, headers: Iterable[Header]) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [
+            (b"content-type", media.content_type),
+            (b"content-length", str(size).encode()),
+            (b"x-request-id", request_id.encode()),
+            *_ALWAYS,
+            *headers,
+        ],
+    }

@@ -176,5 +176,6 @@ class Mesh:
         """Ask as a caller."""
         deadline_s = asyncio.get_running_loop().time() + within_s
         reply = await self.engine.answer(Question(text, None, variables), Frame(caller or analyst(), deadline_s, "r"))
-        body = json.loads(reply.body)
-        return Answer(body.get("data"), body.get("errors", []), reply.body, None if reply.refusal is None else reply.refusal.name)
+        whole = b"".join(reply.pieces)
+        body = json.loads(whole)
+        return Answer(body.get("data"), body.get("errors", []), whole, None if reply.refusal is None else reply.refusal.name)

@@ -75,7 +75,7 @@ class Asked:
     ) -> Answer:
         deadline_s = asyncio.get_running_loop().time() + 60
         reply = await self.engine.answer(Question(text, name, variables), Frame(caller, deadline_s, "r", long_as_text=long_as_text))
-        body = json.loads(reply.body)
+        body = json.loads(b"".join(reply.pieces))
         if self.failures:
             raise AssertionError(f"the engine failed inside: {self.failures[0]!r}") from self.failures[0]
         return Answer(body.get("data"), body.get("errors", []), None if reply.refusal is None else reply.refusal.name, body)

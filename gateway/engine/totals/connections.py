@@ -63,6 +63,7 @@ class Totals:
     cursors: CursorCodec
     findings: Findings
     semijoins: Semijoins
+    spend: Callable[[bytes], object]
     read: dict[str, list[str]] = field(default_factory=dict)
 
     async def whole(self, step: ConnectionStep) -> list[Any]:
@@ -218,7 +219,7 @@ class Totals:
                 if places and max(map(len, places)) > PAYLOAD_BYTES_MAX:
                     raise GatewayError("LIMIT_EXCEEDED", "A cursor of these groups would be too long.", hint="Do not ask for cursors.")
                 made = list(map(grouping.write, some, self.cursors.seal_many(places, bound_to)))
-            written += in_json(made) if is_long else made
+            written += in_json(made, self.spend) if is_long else made
         return written
 
 
