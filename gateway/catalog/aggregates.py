@@ -27,6 +27,7 @@ from graphql import (
 
 from contracts.fields import Kind, Scalar
 from domain_adapters.algebra import TRUNCATIONS, aggregate_type
+from gateway.catalog.checked_types import InputType, ObjectType
 from gateway.catalog.column_types import ColumnTypes
 from gateway.catalog.inputs import SORT_DIRECTION, scalar_filter, scalar_of_kind
 from gateway.catalog.measures import FUNCTIONS, HOPS_MAX, column_symbols, is_measured, is_open, may_measure, relation_symbols
@@ -305,14 +306,14 @@ class AggregateTypes:
 
     def _output(self, name: str, fields: Callable[[], Mapping[str, GraphQLField]]) -> GraphQLObjectType:
         if (found := self._outputs.get(name)) is None:
-            found = self._outputs[name] = GraphQLObjectType(name, lambda: dict(fields()))
+            found = self._outputs[name] = ObjectType(name, lambda: dict(fields()))
         return found
 
     def _input(
         self, name: str, fields: Callable[[], dict[str, GraphQLInputField]], text: str | None = None, *, one_of: bool = False
     ) -> GraphQLInputObjectType:
         if (found := self._inputs.get(name)) is None:
-            found = self._inputs[name] = GraphQLInputObjectType(name, fields, description=text, is_one_of=one_of)
+            found = self._inputs[name] = InputType(name, fields, description=text, is_one_of=one_of)
         return found
 
 

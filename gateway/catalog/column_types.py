@@ -8,13 +8,13 @@ from graphql import (
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLList,
-    GraphQLObjectType,
     GraphQLOutputType,
     GraphQLScalarType,
     GraphQLString,
 )
 
 from contracts.fields import Enumeration, FieldType, Kind, List, Map, Record, Scalar
+from gateway.catalog.checked_types import ObjectType
 from gateway.catalog.inputs import filter_type, is_graphql_enumeration, scalar_of_kind
 from gateway.catalog.names import column_name, type_name
 from gateway.catalog.snapshot import Column, Product
@@ -61,7 +61,7 @@ class ColumnTypes:
             case List(item=item):
                 return GraphQLList(self._output(item, name))
             case Record(fields=members):
-                return GraphQLObjectType(
+                return ObjectType(
                     name,
                     {
                         column_name(it.name): GraphQLField(self._output(it.type, type_name(name, it.name)), description=it.description)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import cache, partial
+from typing import Any
 
 from graphql import (
     GraphQLField,
     GraphQLInputObjectType,
+    GraphQLList,
     GraphQLNamedType,
+    GraphQLNonNull,
     GraphQLObjectType,
     get_named_type,
     introspection_types,
@@ -37,6 +40,7 @@ __all__ = ["Described"]
 
 _NAMES, _SDL = "names", "sdl"
 _SHARED = Circle((), ())
+_WRAPPING = (GraphQLNonNull, GraphQLList)
 _BUILT_IN = {*specified_scalar_types, *introspection_types}
 # A product of thirty columns is some 2,500 objects in the introspection that tools send.
 _OBJECTS_MAX, _OBJECTS_PER_PRODUCT_MAX = 100_000, 25_000
@@ -204,12 +208,22 @@ def _walked(first: Iterable[GraphQLNamedType], is_wanted: Callable[[str], bool])
     return found
 
 
-def _leads_to(type_: GraphQLNamedType) -> dict[str, GraphQLNamedType]:
-    match type_:
+def _leads_to(of: GraphQLNamedType) -> dict[str, GraphQLNamedType]:
+    types: list[Any]
+    match of:
         case GraphQLObjectType(fields=fields):
-            named = [get_named_type(it) for field in fields.values() for it in (field.type, *(one.type for one in field.args.values()))]
+            types = [field.type for field in fields.values()]
+            for field in fields.values():
+                if field.args:
+                    types += [one.type for one in field.args.values()]
         case GraphQLInputObjectType(fields=fields):
-            named = [get_named_type(field.type) for field in fields.values()]
+            types = [field.type for field in fields.values()]
         case _:
             return {}
-    return {it.name: it for it in named}
+    found: dict[str, GraphQLNamedType] = {}
+    for it in types:
+        named = it
+        while type(named) in _WRAPPING:
+            named = named.of_type
+        found[named.name] = named
+    return found

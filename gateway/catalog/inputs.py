@@ -21,6 +21,7 @@ from graphql import (
 
 from contracts.fields import Enumeration, Kind, Scalar
 from contracts.predicates import Operator
+from gateway.catalog.checked_types import InputType
 from gateway.catalog.mesh import mesh_schema
 from gateway.catalog.names import is_name
 from gateway.catalog.scalars import NAME_OF_KIND, SCALARS
@@ -100,7 +101,7 @@ def _filter(name: str, scalar: GraphQLScalarType | GraphQLEnumType, operators: t
         for operator in operators
     }
     fields[Operator.IS_NULL.value] = GraphQLInputField(GraphQLBoolean)
-    return GraphQLInputObjectType(name, fields, description="All that is given must hold.")
+    return InputType(name, fields, description="All that is given must hold.")
 
 
 def filter_type(column: Column, enumeration: Callable[[Enumeration], GraphQLEnumType]) -> GraphQLInputObjectType:
@@ -131,13 +132,13 @@ def where_type(
         found["not"] = GraphQLInputField(where)
         return found
 
-    where = GraphQLInputObjectType(f"{product.type_name}Where", fields, description="All that is given must hold.")
+    where = InputType(f"{product.type_name}Where", fields, description="All that is given must hold.")
     return where
 
 
 def list_condition_type(target: Product, where: GraphQLInputObjectType) -> GraphQLInputObjectType:
     """Build the condition on a list of partners in ``target``."""
-    return GraphQLInputObjectType(
+    return InputType(
         f"{target.type_name}_ListWhere",
         {
             "some": GraphQLInputField(where, description="There is a partner, visible to you, for which this holds."),
@@ -149,7 +150,7 @@ def list_condition_type(target: Product, where: GraphQLInputObjectType) -> Graph
 
 def order_type(product: Product, usable: tuple[Column, ...]) -> GraphQLInputObjectType:
     """Build a product's ``orderBy`` term: exactly one column with its direction."""
-    return GraphQLInputObjectType(
+    return InputType(
         f"{product.type_name}OrderBy",
         lambda: {column.graphql_name: GraphQLInputField(SORT_DIRECTION) for column in usable},
         description="One column and its direction.",
@@ -160,6 +161,6 @@ def order_type(product: Product, usable: tuple[Column, ...]) -> GraphQLInputObje
 def key_type(product: Product, scalar: Callable[[Column], GraphQLScalarType | GraphQLEnumType]) -> GraphQLInputObjectType:
     """Build the input that names one row by its primary key."""
     columns = [product.column_by_name[name] for name in product.primary_key]
-    return GraphQLInputObjectType(
+    return InputType(
         f"{product.type_name}Key", {column.graphql_name: GraphQLInputField(GraphQLNonNull(scalar(column))) for column in columns}
     )

@@ -31,6 +31,7 @@ from graphql import (
 from graphql.language import DirectiveNode, ValueNode
 from graphql.utilities import get_default_value_ast
 
+from gateway.catalog.checked_types import InputType, ObjectType
 from gateway.errors import GatewayError
 
 __all__ = ["Asked", "Meter", "Write", "asked_of", "is_shallow", "members", "writer"]
@@ -168,7 +169,9 @@ def writer(below: tuple[Asked, ...], meter: Meter) -> Write:
 
     The writer **raises** `GatewayError` LIMIT_EXCEEDED when the meter has run out.
     """
-    parts = [(_json(it.key) + b":", _member(it, meter)) for it in below]
+    # Names hold no percent sign.
+    template = b"{%b}" % b",".join([_json(it.key) + b":%b" for it in below])
+    parts = [_member(it, meter) for it in below]
 
     def write(value: Any) -> bytes:
         meter.left -= 1
@@ -178,7 +181,7 @@ def writer(below: tuple[Asked, ...], meter: Meter) -> Write:
                 "This introspection would be answered many times over the size of the schema.",
                 hint="Ask types that fields lead to for kind, name and ofType, and look the rest up by name.",
             )
-        return b"{%b}" % b",".join([key + of(value) for key, of in parts])
+        return template % tuple([of(value) for of in parts])
 
     return write
 
@@ -196,8 +199,7 @@ def _member(asked: Asked, meter: Meter) -> Write:
         return _list(lists[asked.name], asked, writer(asked.below, meter))
     if asked.name in (inner := _INNER.get(asked.of, {})):
         return _reference(inner[asked.name], writer(asked.below, meter), is_plain=_is_shallow(asked))
-    read = _PLAIN[asked.of][asked.name]
-    return lambda value: _json(read(value))
+    return _PLAIN[asked.of][asked.name]
 
 
 def _list(read: Callable[[Any], Any], asked: Asked, item: Write) -> Write:
@@ -232,22 +234,28 @@ def _reference(read: Callable[[Any], Any], below: Write, *, is_plain: bool) -> W
 
 
 _KINDS = {
-    GraphQLNonNull: "NON_NULL",
-    GraphQLList: "LIST",
-    GraphQLScalarType: "SCALAR",
-    GraphQLObjectType: "OBJECT",
-    GraphQLInputObjectType: "INPUT_OBJECT",
-    GraphQLEnumType: "ENUM",
+    GraphQLNonNull: b'"NON_NULL"',
+    GraphQLList: b'"LIST"',
+    GraphQLScalarType: b'"SCALAR"',
+    GraphQLObjectType: b'"OBJECT"',
+    ObjectType: b'"OBJECT"',
+    GraphQLInputObjectType: b'"INPUT_OBJECT"',
+    InputType: b'"INPUT_OBJECT"',
+    GraphQLEnumType: b'"ENUM"',
 }
 
 
-def _kind(type_: Any) -> str:
-    return _KINDS[type(type_)]
+def _written(value: Any) -> bytes:
+    return _NULL if value is None else _json(value)
 
 
-def _default(item: Any) -> str | None:
+def _truth(value: bool) -> bytes:
+    return b"true" if value else b"false"
+
+
+def _default(item: Any) -> bytes:
     found = get_default_value_ast(item[1])
-    return None if found is None else print_ast(found)
+    return _NULL if found is None else _json(print_ast(found))
 
 
 def _of(name: str) -> Callable[[Any], Any]:
@@ -258,30 +266,30 @@ def _of_member(name: str) -> Callable[[Any], Any]:
     return lambda item: getattr(item[1], name)
 
 
-_MEMBER: dict[str, Callable[[Any], Any]] = {
-    "name": lambda item: item[0],
-    "description": _of_member("description"),
-    "isDeprecated": lambda item: item[1].deprecation_reason is not None,
-    "deprecationReason": _of_member("deprecation_reason"),
+_MEMBER: dict[str, Write] = {
+    "name": lambda item: _json(item[0]),
+    "description": lambda item: _written(item[1].description),
+    "isDeprecated": lambda item: _truth(item[1].deprecation_reason is not None),
+    "deprecationReason": lambda item: _written(item[1].deprecation_reason),
 }
-_PLAIN: dict[str, dict[str, Callable[[Any], Any]]] = {
+_PLAIN: dict[str, dict[str, Write]] = {
     "__Type": {
-        "kind": _kind,
-        "name": _of("name"),
-        "description": _of("description"),
-        "specifiedByURL": _of("specified_by_url"),
-        "isOneOf": lambda type_: type_.is_one_of if isinstance(type_, GraphQLInputObjectType) else None,
+        "kind": lambda type_: _KINDS[type(type_)],
+        "name": lambda type_: _written(getattr(type_, "name", None)),
+        "description": lambda type_: _written(getattr(type_, "description", None)),
+        "specifiedByURL": lambda type_: _written(getattr(type_, "specified_by_url", None)),
+        "isOneOf": lambda type_: _truth(type_.is_one_of) if isinstance(type_, GraphQLInputObjectType) else _NULL,
     },
     "__Field": _MEMBER,
     "__InputValue": {**_MEMBER, "defaultValue": _default},
     "__EnumValue": _MEMBER,
     "__Directive": {
-        "name": _of("name"),
-        "description": _of("description"),
-        "isRepeatable": _of("is_repeatable"),
-        "locations": lambda directive: [it.name for it in directive.locations],
-        "isDeprecated": lambda directive: directive.deprecation_reason is not None,
-        "deprecationReason": _of("deprecation_reason"),
+        "name": lambda directive: _json(directive.name),
+        "description": lambda directive: _written(directive.description),
+        "isRepeatable": lambda directive: _truth(directive.is_repeatable),
+        "locations": lambda directive: _json([it.name for it in directive.locations]),
+        "isDeprecated": lambda directive: _truth(directive.deprecation_reason is not None),
+        "deprecationReason": lambda directive: _written(directive.deprecation_reason),
     },
 }
 _LISTS: dict[str, dict[str, Callable[[Any], Any]]] = {

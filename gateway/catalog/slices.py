@@ -26,6 +26,7 @@ from graphql import (
 
 from contracts.fields import Kind
 from gateway.catalog.aggregates import AggregateTypes
+from gateway.catalog.checked_types import ObjectType
 from gateway.catalog.column_types import ColumnTypes
 from gateway.catalog.inputs import key_type, list_condition_type, order_type, scalar_of_kind, where_type
 from gateway.catalog.reach import TOTALS, Reach, RulingOf
@@ -132,9 +133,9 @@ class SliceTypes:
                 domain_fields.update(self._root_fields(domain.products, product_field))
             if not domain_fields:
                 continue
-            type_ = GraphQLObjectType(domain.type_name, domain_fields, description=f"Data products of the domain {domain.name}.")
+            type_ = ObjectType(domain.type_name, domain_fields, description=f"Data products of the domain {domain.name}.")
             fields[name] = GraphQLField(GraphQLNonNull(type_))
-        return GraphQLObjectType("Query", fields)
+        return ObjectType("Query", fields)
 
     def entrances(self, product: Product) -> list[GraphQLNamedType]:
         """List the types through which a product's others are reached: from the root, and from its neighbours."""
@@ -185,7 +186,7 @@ class SliceTypes:
         row = GraphQLNonNull(self._row(product))
 
         def fields() -> dict[str, GraphQLField]:
-            edge = GraphQLObjectType(
+            edge = ObjectType(
                 f"{product.type_name}Edge", {"cursor": GraphQLField(GraphQLNonNull(GraphQLString)), "node": GraphQLField(row)}
             )
             found = {
@@ -202,7 +203,7 @@ class SliceTypes:
                 found |= self._aggregates.fields(product, asked)
             return found
 
-        connection = self._connections[product.id] = GraphQLObjectType(f"{product.type_name}Connection", fields)
+        connection = self._connections[product.id] = ObjectType(f"{product.type_name}Connection", fields)
         return connection
 
     # -- what totals are made of -------------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ class SliceTypes:
                 found[name] = self._relation(product.relation_by_name[name])
             return found or {"_": GraphQLField(scalar_of_kind(Kind.BOOLEAN))}
 
-        row = self._rows[product.id] = GraphQLObjectType(product.type_name, fields, description=product.contract.metadata.description)
+        row = self._rows[product.id] = ObjectType(product.type_name, fields, description=product.contract.metadata.description)
         return row
 
     def _relation(self, relation: Relation) -> GraphQLField:

@@ -6,6 +6,7 @@ finding). Touches nothing; a new snapshot replaces the old one whole, running re
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,18 +41,16 @@ class Column:
     name: str
     graphql_name: str
     field: Field
+    type: FieldType = dataclasses.field(init=False)
+    is_comparable: bool = dataclasses.field(init=False)
+    """Whether it can stand in filters and orders."""
 
-    @property
-    def type(self) -> FieldType:
-        """The column's type."""
-        return self.field.type
-
-    @property
-    def is_comparable(self) -> bool:
-        """Whether it can stand in filters and orders."""
-        return not isinstance(self.type, (List, Map, Record)) and not (
-            isinstance(self.type, Scalar) and self.type.kind in ("json", "bytes")
-        )
+    def __post_init__(self) -> None:
+        # Asked for many times by whatever describes a product.
+        of = self.field.type
+        is_comparable = not isinstance(of, (List, Map, Record)) and not (isinstance(of, Scalar) and of.kind in ("json", "bytes"))
+        object.__setattr__(self, "type", of)
+        object.__setattr__(self, "is_comparable", is_comparable)
 
 
 @dataclass(frozen=True, slots=True)
