@@ -34,7 +34,7 @@ class Counts(Collector):
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Show the counts."""
         family = CounterMetricFamily(self._name, self._about, labels=self._labels)
-        for values, count in self._counts.items():
+        for values, count in list(self._counts.items()):  # in one step: they are written beside the loop, which adds to them
             family.add_metric(values, count)
         yield family
 
@@ -62,7 +62,7 @@ class Times(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Show the histograms."""
         family = HistogramMetricFamily(self._name, self._about, labels=self._labels)
-        for values, found in self._found.items():
+        for values, found in list(self._found.items()):
             family.add_metric(values, list(zip(self._names, accumulate(found[:-1]), strict=True)), found[-1])
         yield family
 

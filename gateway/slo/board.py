@@ -8,6 +8,7 @@ unknown product all is UNKNOWN.
 from __future__ import annotations
 
 import datetime as dt
+import heapq
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -40,6 +41,9 @@ _FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = ProductSlo(product="", owner=None, version=None, status=SloStatus.UNKNOWN)
 _BLOCKS_KEPT = 2_048
 _PIECES_KEPT = 64
+_MOVED_AT_ONCE = 10
+_LOOKED_AT_ONCE = 500
+"""When all products grow old at once, those are moved first that somebody asks for; the others in turns of two milliseconds."""
 
 
 def _version_order(contract: Contract) -> tuple[int, ...]:
@@ -72,6 +76,9 @@ class Board:
         self._listeners: list[Listener] = []
         self._sequences = Sequences()
         self._changes_at = _FOR_EVER
+        # When products may change by themselves, soonest first; outdated instants are dropped when they come.
+        self._due: list[tuple[dt.datetime, str]] = []
+        self._due_at: dict[str, dt.datetime] = {}
         self._blocks: dict[PathsByProduct, tuple[bytes, str]] = {}
         # Product -> the kept blocks that it stands in.
         self._blocks_of: dict[str, set[PathsByProduct]] = {}
@@ -82,6 +89,7 @@ class Board:
     def replace(self, contracts: Iterable[Contract]) -> None:
         """Take over another catalog; products whose contract did not change keep their state."""
         kept, self._states = self._states, {}
+        self._due, self._due_at = [], {}
         self._admit(contracts, kept)
 
     def change(self, product: str, contracts: Iterable[Contract]) -> None:
@@ -89,6 +97,7 @@ class Board:
         kept = {key: state for key, state in self._states.items() if key.partition("@")[0] == product}
         for key in kept:
             del self._states[key]
+            self._due_at.pop(key, None)
         self._admit(contracts, kept)
 
     def _admit(self, contracts: Iterable[Contract], kept: Mapping[str, ProductState]) -> None:
@@ -106,9 +115,9 @@ class Board:
                 known = ProductState(key, contract, promises)
                 self._tell_findings(known, ())
             self._states[key] = known
+            self._await(key, known)
         self._forget_blocks()
         self._revision += 1
-        self._schedule()
 
     @property
     def revision(self) -> int:
@@ -126,6 +135,7 @@ class Board:
         if state is not None:
             self.pass_time()
             now = self._clock()
+            self._move(product, now)
             before = state.slo
             measured_at = max((it.measured_at for it in readings if not it.failed), default=now)
             self._noted(product, state, before, min(now, measured_at), changed=state.take(readings, now))
@@ -163,12 +173,13 @@ class Board:
 
     def products(self) -> tuple[ProductSlo, ...]:
         """Tell how all products stand."""
-        self.pass_time()
+        while self.pass_time():
+            pass
         return tuple(state.slo for state in self._states.values())
 
     def product(self, key: str) -> ProductSlo:
         """Tell how a product stands; of an unknown one, that nothing is known."""
-        self.pass_time()
+        self._move(key, self._clock())
         state = self._states.get(key)
         return _UNKNOWN if state is None else state.slo
 
@@ -187,8 +198,9 @@ class Board:
 
     def stamp(self, paths_by_product: PathsByProduct) -> tuple[bytes, str]:
         """Give `block` and, as ``Mesh-Slo-Status`` says it, the worst status in it."""
-        if self._clock() >= self._changes_at:
-            self.pass_time()
+        if (now := self._clock()) >= self._changes_at:
+            for key, _ in paths_by_product:
+                self._move(key, now)
         known = self._blocks.get(paths_by_product)
         if known is not None:
             return known
@@ -211,17 +223,37 @@ class Board:
             found = pieces[selected] = encode(slo, selected)
         return found
 
-    def pass_time(self) -> None:
-        """Move what changes by itself; called by every use, and by the measurer where nobody uses the board."""
+    def pass_time(self) -> bool:
+        """Move some of what changes by itself; tell whether there is more. What is asked for has always moved already."""
         now = self._clock()
-        if now < self._changes_at:
-            return
-        for key, state in self._states.items():
-            # Step by step: each change is told with the instant that implies it.
-            while (at := state.changes_at) is not None and at <= now:
-                before = state.slo
-                self._noted(key, state, before, at, changed=state.move(at))
-        self._schedule()
+        moved = looked = 0
+        while self._due and self._due[0][0] <= now and moved < _MOVED_AT_ONCE and looked < _LOOKED_AT_ONCE:
+            at, key = heapq.heappop(self._due)
+            looked += 1
+            if self._due_at.get(key) == at:
+                del self._due_at[key]
+                moved += self._move(key, now)
+                self._await(key, self._states[key])
+        self._changes_at = self._due[0][0] if self._due else _FOR_EVER
+        return self._changes_at <= now
+
+    def _move(self, key: str, now: dt.datetime) -> bool:
+        """Let a product change by itself; tell whether it was due."""
+        state = self._states.get(key)
+        if state is None or state.changes_at is None or state.changes_at > now:
+            return False
+        # Step by step: each change is told with the instant that implies it.
+        while (at := state.changes_at) is not None and at <= now:
+            before = state.slo
+            self._noted(key, state, before, at, changed=state.move(at))
+        return True
+
+    def _await(self, key: str, state: ProductState) -> None:
+        at = state.changes_at
+        if at is not None and at < self._due_at.get(key, _FOR_EVER):
+            self._due_at[key] = at
+            heapq.heappush(self._due, (at, key))
+            self._changes_at = min(self._changes_at, at)
 
     def _encoded(self, paths_by_product: PathsByProduct) -> tuple[bytes, str]:
         entries: list[bytes] = []
@@ -241,8 +273,7 @@ class Board:
 
     def _noted(self, key: str, state: ProductState, before: ProductSlo, at: dt.datetime, *, changed: bool) -> None:
         # Only ever earlier here: a later instant is found when the earlier one has come.
-        if state.changes_at is not None:
-            self._changes_at = min(self._changes_at, state.changes_at)
+        self._await(key, state)
         if not changed:
             return
         self._revision += 1
@@ -252,6 +283,3 @@ class Board:
         for change in changes_between(before, state.slo, at, self._sequences):
             for listener in self._listeners:
                 listener.changed(change)
-
-    def _schedule(self) -> None:
-        self._changes_at = min((state.changes_at for state in self._states.values() if state.changes_at is not None), default=_FOR_EVER)

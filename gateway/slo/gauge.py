@@ -28,14 +28,14 @@ from gateway.slo.figures import Figures
 from gateway.slo.measured import ObjectiveName
 from gateway.slo.newest import Newest, NewestUpdate, can_tell
 from gateway.slo.reading import Reading, Source
-from gateway.slo.rows import count_of, rows_of
+from gateway.slo.rows import count_of, rows_in_turns
 from gateway.slo.sample import Sample, Sampler
 
 __all__ = ["Gauge"]
 
 _DAY_S = 86_400.0
 _PAGE_BYTES_MAX = 16 * 1024 * 1024
-_SLICE_ROWS = 50
+_SLICE_CELLS = 500
 _UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _STATED_MAX = dt.timedelta(days=1)
 """What a port itself measured longer ago than that is no figure any more."""
@@ -208,11 +208,12 @@ class Gauge:
         body = await self._read(port, read)
         with Share(self._allowance) as share:
             share.reach(len(body))
-            rows, cursor = rows_of(body)
+            rows, cursor = await rows_in_turns(body)
             rows = rows[: self._cadence.sample_rows]
             sampler = Sampler(self._contract, port.spelling, self._clock())
-            for start in range(0, len(rows), _SLICE_ROWS):
-                sampler.judge(rows[start : start + _SLICE_ROWS])
+            at_once = max(1, _SLICE_CELLS // len(self._contract.fields))
+            for start in range(0, len(rows), at_once):
+                sampler.judge(rows[start : start + at_once])
                 await asyncio.sleep(0)
             return sampler.sample(), cursor is None
 
