@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from msgspec import structs
 
 from domain_adapters.errors import ReadInvalidError
 from domain_adapters.port import Read
@@ -57,5 +57,5 @@ class Bookmarks:
         return b" ".join(self._bound_to(read, edition))
 
     def _bound_to(self, read: Read, edition: int) -> list[bytes]:
-        same = replace(read, cursor=None, limit=None, select=None, count=False)
+        same = structs.replace(read, cursor=None, limit=None, select=None, count=False)
         return [self._revision, blake2b(encode_read(same), digest_size=32).digest(), *([b"%d" % edition] if edition else [])]

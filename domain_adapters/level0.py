@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
 from string import ascii_letters, digits
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import structs
 
 from contracts.fields import Field
 from contracts.model import Contract, OutputPort
@@ -120,7 +122,8 @@ class Dialect:
             joined = _joined(cells)
             if not _is_ambiguous(joined, len(cells)) and len(_encoded(joined)) < room:
                 # Nearly always the keys are what they should be, and go as they came.
-                return (read if len(cells) == len(keys.values) else replace(read, keys=Keys(keys.columns, tuple(zip(cells)))),)
+                values = keys.values if len(cells) == len(keys.values) else tuple(zip(cells))
+                return (structs.replace(read, keys=Keys(keys.columns, values, joined)),)
         alone: list[tuple[Any, ...]] = []
         chunks: list[list[tuple[Any, ...]]] = []
         used = 0
@@ -135,7 +138,7 @@ class Dialect:
             chunks[-1].append(value)
             used += length
         chunks += [[value] for value in alone]
-        return tuple(replace(read, keys=Keys(keys.columns, tuple(chunk))) for chunk in chunks)
+        return tuple(structs.replace(read, keys=Keys(keys.columns, tuple(chunk))) for chunk in chunks)
 
     def _page(self, read: Read) -> str:
         """Spell which page is asked for."""
@@ -156,11 +159,13 @@ class Dialect:
         return self.lookup[keys.columns[0]]
 
     def _keys(self, keys: Keys) -> list[tuple[str, str]]:
-        template = self._template(keys)
+        template, column = self._template(keys), keys.columns[0]
+        if keys.text is not None:
+            return _put(template, "{keys}", keys.text, column)
         values = [value for (value,) in keys.values]
         if not values or None in values:
             raise ReadInvalidError("a look-up has keys, and null is none")
-        return _filled(template, "{keys}", values, keys.columns[0])
+        return _filled(template, "{keys}", values, column)
 
     def _filter(self, part: Compare) -> list[tuple[str, str]]:
         template = self.filters.get((part.column, part.operator))
@@ -206,6 +211,10 @@ def _filled(template: str, hole: str, values: list[Any], column: str) -> list[tu
     joined = _joined(values)
     if len(values) > 1 and joined.count(SEPARATOR) >= len(values):
         raise PortCannotError(f"a value for {column} contains the list separator and must be sent alone", reason="separator")
+    return _put(template, hole, joined, column)
+
+
+def _put(template: str, hole: str, joined: str, column: str) -> list[tuple[str, str]]:
     if not _QUOTES.isdisjoint(template) and not _QUOTES.intersection(template).isdisjoint(joined):
         raise PortCannotError(f"a value for {column} contains a quote that the endpoint's spelling uses", reason="quote")
     pairs = []

@@ -7,11 +7,12 @@ one conformance suite and one set of bounds serve them all. A capability that is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
+from msgspec import structs
 
 from contracts.model import Use
 from contracts.predicates import Operator, Predicate
@@ -91,10 +92,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Rows whose ``columns`` equal one of ``values`` (one tuple per key, same arity and order as ``columns``)."""
+    """Rows whose ``columns`` equal one of ``values`` (one tuple per key, same arity and order as ``columns``).
+
+    ``text``: the values of one column as a list, where whoever divided a read has written them already; they are neither null nor
+    to be mistaken for others.
+    """
 
     columns: tuple[str, ...]
     values: tuple[tuple[Any, ...], ...]
+    text: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +121,7 @@ class GroupBy:
     time_zone: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """One question to a port. Column names are the contract's; values are Python values of the column's type.
 
     ``select`` None: all columns. ``order_by`` is complete (ends with the primary key where there is one). ``since``: RFC 3339
@@ -224,4 +229,6 @@ def chunks_of(read: Read, keys_max: int) -> tuple[Read, ...]:
     if keys is None or read.cursor is not None:
         return (read,)
     values = tuple(dict.fromkeys(keys.values))
-    return tuple(replace(read, keys=Keys(keys.columns, values[start : start + keys_max])) for start in range(0, len(values), keys_max))
+    return tuple(
+        structs.replace(read, keys=Keys(keys.columns, values[start : start + keys_max])) for start in range(0, len(values), keys_max)
+    )

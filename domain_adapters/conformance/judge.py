@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from contracts.fields import Kind, Scalar
 from contracts.model import Contract
@@ -97,7 +98,7 @@ async def _judged(asker: _Asker, case: Case, known: Sequence[Row]) -> Verdict:
     missing = _missing(case.read, asker)
     try:
         if missing is not None:
-            await asker.page(replace(case.read, limit=case.page))
+            await asker.page(structs.replace(case.read, limit=case.page))
             if missing == "select":
                 # Columns more than asked for are no lie: whoever reads picks its own.
                 return Verdict(case.capability, case.name, Outcome.RIGHT, "all columns")
@@ -243,7 +244,7 @@ class _Asker:
         cursor: str | None = None
         seen: set[str] = set()
         for _ in range(_PAGES_MAX):
-            answer = await self.page(replace(read, limit=page, cursor=cursor))
+            answer = await self.page(structs.replace(read, limit=page, cursor=cursor))
             yield answer
             cursor = answer["nextCursor"] or None
             if cursor is None:

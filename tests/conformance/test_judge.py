@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from contracts.fields import Field, Kind, Scalar, Unit
 from contracts.model import Contract, Times
@@ -117,43 +118,45 @@ def turns_groups_round(page: Page, _: Read) -> Page:
 
 CHEATS: dict[str, tuple[str, Callable[[Read], Read], Callable[[Page, Read], Page]]] = {
     "counts rows that the filter drops": ("count", same, counts_everything),
-    "ignores the filter": ("operator eq", lambda read: replace(read, where=None), whole),
-    "ignores the filter of groups": ("groupBy", lambda read: replace(read, where=TRUE) if read.group_by else read, whole),
-    "ignores having": ("having", lambda read: replace(read, having=None), whole),
-    "ignores since": ("since", lambda read: replace(read, since=None), whole),
+    "ignores the filter": ("operator eq", lambda read: structs.replace(read, where=None), whole),
+    "ignores the filter of groups": ("groupBy", lambda read: structs.replace(read, where=TRUE) if read.group_by else read, whole),
+    "ignores having": ("having", lambda read: structs.replace(read, having=None), whole),
+    "ignores since": ("since", lambda read: structs.replace(read, since=None), whole),
     "takes since as exclusive": (
         "since",
         lambda read: (
-            read if read.since is None else replace(read, since=str(dt.datetime.fromisoformat(read.since) + dt.timedelta(seconds=1)))
+            read
+            if read.since is None
+            else structs.replace(read, since=str(dt.datetime.fromisoformat(read.since) + dt.timedelta(seconds=1)))
         ),
         whole,
     ),
-    "ignores the keys": ("keys", lambda read: replace(read, keys=None, limit_per_key=None), whole),
-    "ignores the limit per key": ("limitPerKey", lambda read: replace(read, limit_per_key=None), whole),
+    "ignores the keys": ("keys", lambda read: structs.replace(read, keys=None, limit_per_key=None), whole),
+    "ignores the limit per key": ("limitPerKey", lambda read: structs.replace(read, limit_per_key=None), whole),
     "sorts nulls the other way": (
         "orderBy",
-        lambda read: replace(read, order_by=tuple(replace(term, nulls=Nulls.FIRST) for term in read.order_by)),
+        lambda read: structs.replace(read, order_by=tuple(replace(term, nulls=Nulls.FIRST) for term in read.order_by)),
         whole,
     ),
-    "ignores the order": ("orderBy", lambda read: replace(read, order_by=()), whole),
+    "ignores the order": ("orderBy", lambda read: structs.replace(read, order_by=()), whole),
     "ignores the time zone": (
         "truncation day",
-        lambda read: replace(read, group_by=tuple(replace(item, time_zone=None) for item in read.group_by)),
+        lambda read: structs.replace(read, group_by=tuple(replace(item, time_zone=None) for item in read.group_by)),
         whole,
     ),
     "repeats a row": ("paging", same, repeats_its_last_row),
     "stops early": ("paging", same, stops_early),
-    "repeats a cursor": ("paging", lambda read: replace(read, cursor=None), repeats_its_cursor),
+    "repeats a cursor": ("paging", lambda read: structs.replace(read, cursor=None), repeats_its_cursor),
     "adds a column that was not selected": ("select", same, adds_a_column),
     "writes numbers as text": ("paging", same, writes_numbers),
     "loses digits of a sum": ("aggregate sum", same, rounds_sums),
     "answers no object": ("paging", same, lambda page, _: [page]),  # type: ignore[dict-item,return-value]  # what the judge must not be told
     "answers rows that are no objects": ("paging", same, lambda page, _: {**page, "data": [1]}),
-    "answers longer pages": ("paging", lambda read: replace(read, limit=None), whole),
+    "answers longer pages": ("paging", lambda read: structs.replace(read, limit=None), whole),
     "changes a value": ("paging", same, lambda page, _: {**page, "data": [{**row, "label": "x"} for row in page["data"]]}),
     "gives one key only": (
         "limitPerKey",
-        lambda read: read if read.keys is None else replace(read, keys=replace(read.keys, values=read.keys.values[:1])),
+        lambda read: read if read.keys is None else structs.replace(read, keys=replace(read.keys, values=read.keys.values[:1])),
         whole,
     ),
     "answers groups without keys": ("groupBy", same, without("key")),
@@ -161,7 +164,7 @@ CHEATS: dict[str, tuple[str, Callable[[Read], Read], Callable[[Page, Read], Page
     "loses a group": ("groupBy", same, drops_the_last_group),
     "orders groups as it likes": ("groupBy", same, turns_groups_round),
     "answers without data": ("paging", same, lambda page, _: {"groups": page}),
-    "takes any cursor": ("cursor", lambda read: replace(read, cursor=None), whole),
+    "takes any cursor": ("cursor", lambda read: structs.replace(read, cursor=None), whole),
 }
 
 

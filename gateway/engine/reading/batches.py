@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from msgspec import structs
@@ -135,7 +135,7 @@ async def _walked(pages: Pages, asked: Asked, wanted: Predicate) -> AsyncGenerat
     columns = reading.columns | (keyed if place.offset else frozenset())
     # The page that a cursor leads into must be as long as it was when the cursor was made.
     limit = min(max(reading.read.limit or 1, place.offset + 1), pages.port.capabilities.page_max)
-    walk = Walk(pages, replace(reading.read, cursor=place.cursor, limit=limit), columns)
+    walk = Walk(pages, structs.replace(reading.read, cursor=place.cursor, limit=limit), columns)
     while (page := await walk.next()) is not None:
         verify_place(place, page.rows, prints, pages.product)
         fetched = Fetched([])

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from contracts.predicates import TRUE, Predicate, columns_of, comparisons_in, disjunction
 from domain_adapters.errors import NoRoomError, PortBrokenPromiseError, PortCannotError, PortError, PortRefusedError, ReadInvalidError
@@ -119,7 +120,7 @@ class Pages:
         needed = columns | self._rule_columns if self._rule_columns else columns
         if self.port.capabilities.select:
             names = tuple(self.product.columns[index].name for index in sorted(needed))
-            read = replace(read, select=names or self.product.primary_key or None)
+            read = structs.replace(read, select=names or self.product.primary_key or None)
         body = await self._body(read, resumes=resumes)
         decoder = self._decoders.decoder(needed)
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -97,7 +96,7 @@ def _calls(pages: Pages, read: Read, columns: tuple[str, ...]) -> Sequence[Read]
     values = read.keys.values
     if len(values) <= able.page_max or not key or not set(key) <= set(columns) or able.keys_max <= able.page_max:
         return calls_of(pages.port, read)
-    some = [replace(read, keys=Keys(columns, values[at : at + able.page_max])) for at in range(0, len(values), able.page_max)]
+    some = [structs.replace(read, keys=Keys(columns, values[at : at + able.page_max])) for at in range(0, len(values), able.page_max)]
     return [call for part in some for call in calls_of(pages.port, part)]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from contracts.predicates import TRUE, Predicate, columns_of
 from domain_adapters.port import Read, calls_of
@@ -63,7 +64,7 @@ def scanned(
     pushed, left = divide(wanted, capabilities)
     read = Read(where=None if pushed == TRUE else pushed, since=pages.since(asked), limit=capabilities.page_max)
     keys = looked_up(left, capabilities)
-    first, *further = (read,) if keys is None else calls_of(pages.port, replace(read, keys=keys)) or (read,)
+    first, *further = (read,) if keys is None else calls_of(pages.port, structs.replace(read, keys=keys)) or (read,)
     walk = Walk(pages, first, columns | pages.cells.indices(columns_of(left)), must, further)
     return walk, pages.cells.passes(left)
 
@@ -148,7 +149,7 @@ class Walk:
         pages, read = self._pages, self._read
         if self._has_begun:
             self._check()
-            read = replace(read, cursor=self._next, count=False)
+            read = structs.replace(read, cursor=self._next, count=False)
             # Reads may answer at once from a cache or in process: other requests get their turn between pages all the same.
             await asyncio.sleep(0)
         page = await pages.one(read, self._columns, must=self._must, resumes=not self._has_begun and read.cursor is not None)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from contracts.fields import Kind, Scalar
 from contracts.predicates import FALSE, TRUE, Predicate
 from domain_adapters.algebra import aggregate_type
@@ -81,7 +83,7 @@ async def pushed_groups(
             return None
         spelt = _spelling(grouping, [name for _, name in names])
         order = tuple(replace(term, column=spelt[term.column]) for term in grouping.order)
-        read = replace(read, having=None if page == TRUE else rename(page, spelt), order_by=order, limit=grouping.first)
+        read = structs.replace(read, having=None if page == TRUE else rename(page, spelt), order_by=order, limit=grouping.first)
     at = len(parents.columns)
     found: dict[Key, list[Group]] = {}
     async for key, values in _walked(pages, read, grouping, parents, enough=None if page is None else grouping.first):
@@ -224,7 +226,7 @@ async def _from_partials(
     names = {pair: _name(pages.product, at) for at, pair in enumerate(asked)}
     aggregates = [replace(it, name=names[pair]) for pair, it in asked.items()]
     read = _read(pages, grouping, parents, wanted, aggregates)
-    read = replace(read, group_by=(*read.group_by, *map(GroupBy, foreign), *map(GroupBy, distinct)))
+    read = structs.replace(read, group_by=(*read.group_by, *map(GroupBy, foreign), *map(GroupBy, distinct)))
     size = len(read.group_by) - len(distinct)
     found: dict[Key, States] = {}
     async for key, values in _walked(pages, read, grouping, parents):

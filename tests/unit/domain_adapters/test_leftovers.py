@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from contracts.fields import Field, Kind, Scalar
 from contracts.model import Contract, Metadata
@@ -82,7 +82,7 @@ async def test_a_walk_over_many_pages_gives_every_group_once_and_forms_them_a_fe
     keys: list[int] = []
     cursor: str | None = None
     while True:
-        page = msgspec.json.decode(await port.read(replace(read, cursor=cursor), Call(10.0)))
+        page = msgspec.json.decode(await port.read(structs.replace(read, cursor=cursor), Call(10.0)))
         keys += [group["key"][0] for group in page["groups"]]
         cursor = page.get("nextCursor")
         if cursor is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 import msgspec
 import pytest
+from msgspec import structs
 
 from contracts.fields import Field, Kind, Scalar, Unit
 from contracts.model import Contract
@@ -168,12 +168,12 @@ async def test_a_cursor_goes_on_with_other_columns_and_sizes_but_not_with_anothe
     rest = Read(order_by=(Order("price", True),), cursor=first["nextCursor"], select=("id",))
     assert [row["id"] for row in (await ask(port, rest))["data"]] == [5, 4, 3, 2, 1, 0]
     for other in (
-        replace(rest, order_by=()),
-        replace(rest, where=Compare("id", Operator.GT, 1)),
-        replace(rest, since="2026-01-01T00:00:00Z"),
-        replace(rest, cursor=first["nextCursor"] + "A"),
-        replace(rest, cursor=first["nextCursor"][:-3] + "AAA"),
-        replace(rest, cursor=" " + first["nextCursor"]),
+        structs.replace(rest, order_by=()),
+        structs.replace(rest, where=Compare("id", Operator.GT, 1)),
+        structs.replace(rest, since="2026-01-01T00:00:00Z"),
+        structs.replace(rest, cursor=first["nextCursor"] + "A"),
+        structs.replace(rest, cursor=first["nextCursor"][:-3] + "AAA"),
+        structs.replace(rest, cursor=" " + first["nextCursor"]),
     ):
         with pytest.raises(ReadInvalidError) as refusal:
             await port.read(other, CALL)
@@ -186,10 +186,10 @@ def test_a_cursor_shows_nothing_and_outlives_the_process_only_with_a_shared_secr
     one, two, other = Bookmarks("r1", b"secret"), Bookmarks("r1", b"secret"), Bookmarks("r1")
     cursor = one.seal(read, ["ada@example.com"])
     assert "ada" not in cursor
-    assert two.open(replace(read, cursor=cursor)) == ["ada@example.com"]
+    assert two.open(structs.replace(read, cursor=cursor)) == ["ada@example.com"]
     for stranger in (other, Bookmarks("r2", b"secret")):
         with pytest.raises(ReadInvalidError):
-            stranger.open(replace(read, cursor=cursor))
+            stranger.open(structs.replace(read, cursor=cursor))
 
 
 async def test_rows_that_arrive_between_pages_neither_repeat_nor_hide_others() -> None:
