@@ -157,6 +157,23 @@ def test_splitting_leaves_out_nulls_and_repeats_and_sends_ambiguous_keys_alone()
     assert [read.keys for read in reads] == [keys("order_id", "a", "d"), keys("order_id", "b,c"), keys("order_id", "e)")]
 
 
+@pytest.mark.parametrize("values", [("a",), ("a", "b"), ("a b", "c&d=e", "é"), (1, dt.date(2026, 1, 2), Decimal("1.50"))])
+@pytest.mark.parametrize("column", ["order_id", "email", "tenant"])
+def test_keys_that_were_written_while_splitting_are_spelt_as_keys_that_were_not(column: str, values: tuple[Any, ...]) -> None:
+    spelt = dialect(lookup=LOOKUP)
+    (read,) = spelt.split(Read(keys=keys(column, *values), limit=7))
+    assert read.keys is not None
+    assert read.keys.text is not None
+    assert spelt.target(read) == spelt.target(Read(keys=keys(column, *values), limit=7))
+
+
+def test_keys_that_were_written_while_splitting_cannot_end_a_quoted_place_either() -> None:
+    spelt = dialect(lookup=LOOKUP)
+    (read,) = spelt.split(Read(keys=keys("email", "a' or 'b")))
+    with pytest.raises(PortCannotError, match="quote"):
+        spelt.target(read)
+
+
 def test_splitting_bounds_number_of_keys_and_length_of_url() -> None:
     spelt = dialect(lookup=LOOKUP)
     short = spelt.split(Read(keys=keys("order_id", *range(KEYS_MAX * 2 + 1))))
