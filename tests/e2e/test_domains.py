@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
 from contracts.load import load_contract
 from contracts.predicates import Compare, Operator
@@ -90,16 +91,12 @@ async def rows_of(port: RemotePort, read: Read) -> list[dict[str, Any]]:
     for call in calls_of(port, read):
         cursor: str | None = None
         while True:
-            page = json.loads(await port.read(Read(**{**_members(call), "cursor": cursor}), CALL))
+            page = json.loads(await port.read(structs.replace(call, cursor=cursor), CALL))
             rows += page["data"]
             cursor = page["nextCursor"]
             if cursor is None:
                 break
     return rows
-
-
-def _members(read: Read) -> dict[str, Any]:
-    return {name: getattr(read, name) for name in Read.__dataclass_fields__}
 
 
 async def test_orders_with_their_customers_and_payments_are_three_reads(domains: dict[str, Domain]) -> None:
