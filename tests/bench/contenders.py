@@ -131,7 +131,8 @@ def settings_of(
         f'secret = "{_SECRET}"',
         *(f'products."{product}".endpoint = "http://127.0.0.1:{upstreams[name]}"' for product, name in placed.items()),
         f'[auth]\ndemo_key = "{_KEY}"',
-        f"[http]\nport = {port}",
+        # As many streams as there are clients: on a busy machine all of them may have one.
+        f"[http]\nport = {port}\nstreams_max = 64",
         *further,
     ]
     file = folder / "meshgate.toml"
