@@ -20,7 +20,7 @@ from domain_adapters.errors import PortError
 from domain_adapters.port import Port
 from gateway.catalog.change import Change, changed
 from gateway.catalog.snapshot import tolerant_snapshot_of
-from gateway.collector import GROWTH_MAX, collector
+from gateway.collector import collector
 from gateway.contracts_copy import ContractsCopy
 from gateway.engine.budget import Bounds
 from gateway.engine.current import Current
@@ -242,7 +242,7 @@ class Service:
                 await self._usage_kept.write()  # what is too much to be kept here is kept there
             self.usage.tidy()
             if collector.relieve():
-                event("collected_everything", objects_max=GROWTH_MAX)
+                event("collected_everything", times=collector.relieved)
 
     async def _probe_forever(self) -> None:
         retry_s = 1.0

@@ -118,4 +118,7 @@ def test_who_has_served_looks_at_everything_again(settled: Collector) -> None:
     assert gc.get_freeze_count() == 0
     _turn_over(kept)
     assert gc.get_freeze_count() == 0
-    settled.release()
+    settled.settle()
+    before = gc.get_freeze_count()
+    _turn_over(kept)
+    assert gc.get_freeze_count() > before
